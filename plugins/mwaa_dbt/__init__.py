@@ -1,0 +1,1 @@
+"""dbt on MWAA: what DAG files import."""
