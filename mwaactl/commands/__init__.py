@@ -1,0 +1,1 @@
+"""One module per top-level command; module `x` defines the click command or group `x`."""

@@ -1,0 +1,80 @@
+"""Where everything of one local environment lies."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUCKET = "mwaa-local"
+AIRFLOW_VERSION = "3.3.1"
+REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The directories and files of one local environment.
+
+    `root` belongs to the environment alone; `source` is the project that is uploaded to its bucket (read only);
+    `venvs` is shared by all local environments of one repository.
+    """
+
+    root: Path
+    source: Path
+    venvs: Path
+
+    @classmethod
+    def of(cls, directory: Path | None = None, source: Path | None = None) -> "Layout":
+        """Return the layout for `directory` and `source`; None means MWAACTL_LOCAL_DIR / MWAACTL_SOURCE, then the defaults."""
+        root = directory or Path(os.environ.get("MWAACTL_LOCAL_DIR") or REPOSITORY / ".local" / "environment")
+        project = source or Path(os.environ.get("MWAACTL_SOURCE") or REPOSITORY)
+        return cls(root=root.resolve(), source=project.resolve(), venvs=REPOSITORY / ".local" / "venvs")
+
+    @property
+    def airflow_home(self) -> Path:
+        """AIRFLOW_HOME, laid out as in MWAA's containers: dags/, plugins/, startup/, requirements/."""
+        return self.root / "airflow"
+
+    @property
+    def dags(self) -> Path:
+        """The folder that the bucket's dags/ is synced to."""
+        return self.airflow_home / "dags"
+
+    @property
+    def dbt_venv(self) -> Path:
+        """Where startup.sh builds the virtualenv of dbt."""
+        return self.airflow_home / "dbt_venv"
+
+    @property
+    def warehouse(self) -> Path:
+        """The folder of the DuckDB files."""
+        return self.root / "warehouse"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per component."""
+        return self.root / "logs"
+
+    @property
+    def state_file(self) -> Path:
+        """What the supervisor says about itself; written by it alone."""
+        return self.root / "state.json"
+
+    @property
+    def ports_file(self) -> Path:
+        """The ports of the last boot, so that the next one uses the same."""
+        return self.root / "ports.json"
+
+    @property
+    def keys_file(self) -> Path:
+        """The environment's generated keys (Fernet, JWT); readable by the owner alone."""
+        return self.root / "keys.json"
+
+    @property
+    def messages_file(self) -> Path:
+        """What the Slack and mail sink received, one JSON object per line."""
+        return self.root / "messages.jsonl"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by `up` and `down`, so that two of them don't run at once."""
+        return self.root / "up.lock"
