@@ -30,6 +30,11 @@ class Layout:
         return cls(root=root.resolve(), source=project.resolve(), venvs=REPOSITORY / ".local" / "venvs")
 
     @property
+    def airflow_version(self) -> str:
+        """The Airflow version of the environment."""
+        return AIRFLOW_VERSION
+
+    @property
     def airflow_home(self) -> Path:
         """AIRFLOW_HOME, laid out as in MWAA's containers: dags/, plugins/, startup/, requirements/."""
         return self.root / "airflow"

@@ -1,0 +1,95 @@
+"""A small client of Airflow's REST API v2."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from mwaactl.errors import NOT_RUNNING, Problem
+from mwaactl.local.layout import Layout
+from mwaactl.local.state import read_json, supervisor
+
+
+class ApiError(Problem):
+    """The API refused a request; `status` is HTTP's."""
+
+    def __init__(self, status: int, method: str, path: str, detail: str) -> None:
+        super().__init__(f"{method} {path}: {status} {detail}")
+        self.status = status
+
+
+class Api:
+    """Airflow at `url`, as the admin that everybody is in a local environment."""
+
+    def __init__(self, url: str, timeout: float = 30) -> None:
+        self.url = url
+        self._timeout = timeout
+        self._token = ""
+
+    @classmethod
+    def of(cls, layout: Layout) -> "Api":
+        """Return the API of a running environment. Raises Problem when it isn't running."""
+        state = read_json(layout.state_file)
+        if not supervisor(state):
+            raise Problem(f"The environment in {layout.root} is not running.", "Start it with `make up`.", NOT_RUNNING)
+        return cls(state["urls"]["ui"])
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the answer to GET /api/v2`path`."""
+        text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
+        return self._call("GET", f"/api/v2{path}" + (f"?{text}" if text else ""))
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the answer to POST /api/v2`path`."""
+        return self._call("POST", f"/api/v2{path}", body)
+
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the answer to PATCH /api/v2`path`."""
+        return self._call("PATCH", f"/api/v2{path}", body)
+
+    def put(self, path: str) -> Any:
+        """Return the answer to PUT /api/v2`path`."""
+        return self._call("PUT", f"/api/v2{path}")
+
+    def all(self, path: str, key: str, **query: Any) -> list[dict[str, Any]]:
+        """Return every entry of a collection, page by page."""
+        entries: list[dict[str, Any]] = []
+        while True:
+            page = self.get(path, limit=100, offset=len(entries), **query)
+            entries += page[key]
+            if not page[key] or len(entries) >= page.get("total_entries", 0):
+                return entries
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None, again: bool = True) -> Any:
+        if not self._token:
+            self._token = self._open("GET", "/auth/token", None, {})["access_token"]
+        try:
+            return self._open(method, path, body, {"Authorization": f"Bearer {self._token}"})
+        except ApiError as error:
+            if error.status != 401 or not again:
+                raise
+            self._token = ""
+            return self._call(method, path, body, again=False)
+
+    def _open(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http, loopback
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
+                content = answer.read()
+        except urllib.error.HTTPError as error:
+            text = error.read().decode(errors="replace")
+            try:
+                detail = json.loads(text).get("detail", text)
+            except ValueError:
+                detail = text
+            raise ApiError(
+                error.code, method, path, detail if isinstance(detail, str) else json.dumps(detail)
+            ) from error
+        except OSError as error:
+            raise Problem(
+                f"Airflow at {self.url} does not answer: {error}", "See `make status` and `make logs`.", NOT_RUNNING
+            ) from error
+        return json.loads(content) if content else None

@@ -1,0 +1,153 @@
+"""The processes of Airflow: their environments, start and certain end."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from mwaactl.local import aws
+from mwaactl.local.layout import Layout
+
+# component -> (its command, the MWAA container whose start-up script it lives after)
+COMPONENTS = {
+    "api-server": (("airflow", "api-server"), "webserver"),
+    # On MWAA the scheduler container runs no tasks. With the LocalExecutor the scheduler's children are the workers, so
+    # that it is the worker's exports (DBT_VENV_PATH and whatever else tasks need) that must be in its environment.
+    "scheduler": (("airflow", "scheduler", "--skip-serve-logs"), "worker"),
+    "dag-processor": (("airflow", "dag-processor"), "scheduler"),
+    "triggerer": (("airflow", "triggerer", "--skip-serve-logs"), "scheduler"),
+}
+CONTAINERS = ("webserver", "scheduler", "worker")
+# Marks every process of an environment, however deep; `down` finds by it what lost its parent.
+OWNER = "MWAACTL_LOCAL_OWNER"
+# What reaches MWAA's containers through the network reaches ours through the developer's settings.
+PASSED_ON = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "LANG",
+    "TZ",
+)
+PASSED_ON_PREFIXES = ("PIP_", "UV_")
+
+
+def container_environment(layout: Layout, container: str, venv: Path, ports: dict[str, int]) -> dict[str, str]:
+    """Return the environment that MWAA's container `container` has before its start-up script runs."""
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() in PASSED_ON or (name.startswith(PASSED_ON_PREFIXES) and name != "PIP_USER")
+    }
+    caches = {}
+    # HOME is the container's, so the package caches and the developer's pip settings are named: a build needs no download.
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for variable, folder in (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")):
+        caches[variable] = os.environ.get(variable) or str(home / folder)
+    for config in (Path.home() / ".config/pip/pip.conf", Path.home() / ".pip/pip.conf"):
+        if config.is_file():
+            caches.setdefault("PIP_CONFIG_FILE", str(config))
+    return {
+        "LANG": "C.UTF-8",
+        **passed,
+        **caches,
+        **aws.credentials(ports["aws"]),
+        "PATH": f"{venv / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "VIRTUAL_ENV": str(venv),
+        "HOME": str(layout.airflow_home),
+        "AIRFLOW_HOME": str(layout.airflow_home),
+        "AIRFLOW_ENV_NAME": "local",
+        "AIRFLOW_VERSION": layout.airflow_version,
+        "MWAA_AIRFLOW_COMPONENT": container,
+        "MWAA_COMMAND": container,
+        "PYTHONUNBUFFERED": "1",
+        "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
+        OWNER: str(layout.root),
+    }
+
+
+def _die_with_parent() -> None:
+    """In the child: be ended by the kernel when the supervisor is gone, whatever ended it."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+@dataclass
+class Component:
+    """One running component."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    since: float = field(default_factory=time.time)
+
+
+def start(layout: Layout, name: str, environment: dict[str, str]) -> Component:
+    """Start a component in a session of its own, with its output appended to its log. Call it from the main thread."""
+    command, _ = COMPONENTS[name]
+    with (layout.logs / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            executable=str(Path(environment["PATH"].split(":")[0]) / command[0]),
+            env=environment,
+            cwd=layout.airflow_home,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Safe here: the supervisor's threads hold no lock that the child's few instructions need.
+            preexec_fn=_die_with_parent,
+        )
+    return Component(name, process)
+
+
+def _belongs(process: psutil.Process, root: Path) -> bool:
+    """Say whether a process is of the environment at `root`: by its environment, its directory or its open files."""
+    prefix = f"{root}/"
+    with contextlib.suppress(psutil.Error):
+        if process.environ().get(OWNER) == str(root):
+            return True
+    # Airflow's workers write their title over their environment, so what they hold open says whose they are.
+    with contextlib.suppress(psutil.Error):
+        if f"{process.cwd()}/".startswith(prefix):
+            return process.name() not in ("bash", "sh", "zsh", "fish")  # somebody's shell that stands in there
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{process.pid}/fd"):  # noqa: PTH208 - pathlib would stat each one
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{process.pid}/fd/{name}").startswith(f"{prefix}logs/"):  # noqa: PTH115
+                    return not process.cmdline()[:1] == ["tail"]
+    return False
+
+
+def leftovers(root: Path, but: Iterable[int] = ()) -> list[psutil.Process]:
+    """Return this user's living processes that belong to the environment at `root`, without those whose pid is in `but`."""
+    ignored = {os.getpid(), *but}
+    found = []
+    for candidate in psutil.process_iter(["uids", "status"]):
+        uids = candidate.info["uids"]
+        if candidate.pid in ignored or not uids or uids.real != os.getuid():
+            continue
+        if candidate.info["status"] != psutil.STATUS_ZOMBIE and _belongs(candidate, root):
+            found.append(candidate)
+    return found
+
+
+def end(processes: list[psutil.Process], grace: float) -> list[int]:
+    """Ask processes to end, kill those that don't within `grace` seconds, and return the pids that had to be killed."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=grace)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+    return [process.pid for process in alive]

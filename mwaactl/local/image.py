@@ -1,0 +1,98 @@
+"""MWAA's image and the user's requirements, as one virtualenv per (image, requirements, Python)."""
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mwaactl.errors import Problem
+from mwaactl.local.layout import REPOSITORY
+
+IMAGES = Path(__file__).resolve().parents[1] / "image"
+MARKER = ".complete"
+# MWAA's own test for "this requirements.txt brings its constraints itself", applied to each line, comments included.
+NAMES_CONSTRAINTS = re.compile(r"-c |--constraint ")
+
+Told = Callable[[str], None]
+
+
+def uv() -> str:
+    """Return the path of uv: the repository's own, or the one on PATH.
+
+    Raises Problem when there is none.
+    """
+    own = REPOSITORY / ".local" / "uv" / "bin" / "uv"
+    found = os.environ.get("UV") or (str(own) if own.is_file() else shutil.which("uv"))
+    if not found:
+        raise Problem("uv is not installed.", "Run `make setup`, which puts it into .local/uv.")
+    return found
+
+
+def _run(arguments: list[str], told: Told) -> tuple[int, list[str]]:
+    """Run a command outside any project, tell each line as it comes, and return status and lines."""
+    # In "/" because uv would otherwise apply this repository's uv.toml; the user's own uv settings (mirrors) still hold.
+    with subprocess.Popen(
+        arguments, cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+    ) as process:
+        lines: list[str] = []
+        for line in process.stdout or ():
+            if line.strip():
+                lines.append(line.rstrip())
+                told(line.strip())
+    return process.returncode, lines
+
+
+def _key(version: str, requirements: bytes) -> str:
+    content = hashlib.sha256()
+    for path in sorted((IMAGES / version).iterdir()):
+        content.update(path.read_bytes())
+    content.update(requirements)
+    content.update(f"{sys.version}{platform.machine()}".encode())
+    return f"airflow-{version}-py{sys.version_info[0]}.{sys.version_info[1]}-{content.hexdigest()[:12]}"
+
+
+def environment(venvs: Path, version: str, requirements: Path, told: Told) -> Path:
+    """Return the virtualenv with MWAA's image of Airflow `version` plus `requirements`; build it when it isn't there yet.
+
+    As on MWAA, requirements are held to the essential constraints always, and to the image's constraints when the file
+    names none. Raises Problem when something can't be installed. (MWAA logs that and starts Airflow without the packages.)
+    """
+    image = IMAGES / version
+    if not image.is_dir():
+        known = ", ".join(sorted(path.name for path in IMAGES.iterdir()))
+        raise Problem(f"There is no image of Airflow {version} in {IMAGES}.", f"Choose one of {known}.")
+    content = requirements.read_bytes()
+    venv = venvs / _key(version, content)
+    if (venv / MARKER).is_file():
+        return venv
+    if venv.exists():
+        told("removing an unfinished virtualenv")
+        shutil.rmtree(venv)
+    venvs.mkdir(parents=True, exist_ok=True)
+    status, lines = _run([uv(), "venv", "--quiet", "--python", sys.executable, str(venv)], told)
+    if status:
+        raise Problem(f"uv could not make the virtualenv {venv}: " + "\n  ".join(lines[-5:]), "See the lines above.")
+
+    essential = ["-c", str(image / "essential-constraints.txt")]
+    everything = ["-c", str(image / "constraints.txt"), *essential]
+    _install(venv, ["-r", str(image / "preinstalled.txt"), *everything], f"MWAA's image of Airflow {version}", told)
+    brings_own = any(NAMES_CONSTRAINTS.search(line) for line in content.decode().splitlines())
+    _install(venv, ["-r", str(requirements), *(essential if brings_own else everything)], "requirements.txt", told)
+    (venv / MARKER).write_text("complete\n")
+    return venv
+
+
+def _install(venv: Path, arguments: list[str], what: str, told: Told) -> None:
+    told(what)
+    status, lines = _run([uv(), "pip", "install", "--python", str(venv / "bin" / "python"), *arguments], told)
+    if status:
+        raise Problem(
+            f"{what} could not be installed under MWAA's constraints:\n    " + "\n    ".join(lines[-12:]),
+            "Correct requirements.txt (MWAA itself would log this and start Airflow without the packages), "
+            "or look at the network if packages could not be fetched.",
+        )
