@@ -1,0 +1,33 @@
+-- The incremental table holds, day by day, as many flights as staging: no day was missed, doubled or left behind.
+{{ config(meta={'owner': 'data-engineering'}) }}
+
+with
+
+loaded as (
+
+    select
+        flight_date,
+        count(*) as flights
+    from {{ ref('stg_flights') }}
+    group by flight_date
+
+),
+
+built as (
+
+    select
+        flight_date,
+        count(*) as flights
+    from {{ ref('flights') }}
+    group by flight_date
+
+)
+
+select
+    coalesce(loaded.flight_date, built.flight_date) as flight_date,
+    loaded.flights as loaded_flights,
+    built.flights as built_flights
+from loaded
+full outer join built
+    on loaded.flight_date = built.flight_date
+where coalesce(loaded.flights, 0) <> coalesce(built.flights, 0)
