@@ -1,1 +1,22 @@
 """dbt on MWAA: what DAG files import."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mwaa_dbt.alerts import alerting_defaults
+    from mwaa_dbt.load import LoadRaw
+    from mwaa_dbt.project import DbtProject
+
+__all__ = ["DbtProject", "LoadRaw", "alerting_defaults"]
+
+_HOMES = {"DbtProject": "project", "LoadRaw": "load", "alerting_defaults": "alerts"}
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: mwaactl imports parts of this package that need no Airflow, which takes seconds to import.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,39 @@
+"""# Transform flights
+
+Turns raw flights into marts, one task per dbt node: seeds, then staging, intermediate and marts, each node followed
+by its tests (or as its `meta.test_behavior` says).
+
+Runs when `flights_load` has loaded a day, every morning at six (UTC), and by hand: *Trigger* takes dbt's `select` and
+`exclude`, a full refresh, another target and extra vars.
+
+**When it fails:** the alert carries dbt's own error. Fix the model, release, then clear the failed task: it and what
+waits for it run again.
+"""
+
+import pendulum
+from airflow.sdk import DAG
+from airflow.timetables.assets import AssetOrTimeSchedule
+from airflow.timetables.trigger import CronTriggerTimetable
+from assets import FLIGHTS_LOADED
+from mwaa_dbt import DbtProject, alerting_defaults
+
+flights = DbtProject("flights")
+
+with DAG(
+    "flights_transform",
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 6 * * *", timezone="UTC"), assets=[FLIGHTS_LOADED]),
+    start_date=pendulum.datetime(2013, 1, 1, tz="UTC"),
+    catchup=False,
+    max_active_runs=1,  # two runs would write the same tables
+    params=flights.run_params(),
+    default_args=alerting_defaults(),
+    tags=["flights", "dbt"],
+    doc_md=__doc__,
+):
+    seeds = flights.task_group("seeds", select=["resource_type:seed"])
+    staging = flights.task_group("staging", select=["path:models/staging"])
+    snapshots = flights.task_group("snapshots", select=["resource_type:snapshot"])
+    intermediate = flights.task_group("intermediate", select=["path:models/intermediate"])
+    marts = flights.task_group("marts", select=["path:models/marts"])
+
+    seeds >> staging >> snapshots >> intermediate >> marts

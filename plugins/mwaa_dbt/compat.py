@@ -1,0 +1,34 @@
+"""Names that moved between Airflow 3.0.6 and 3.3.1, from wherever they are."""
+
+from __future__ import annotations
+
+try:  # Airflow 3.2 and later
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+        DownstreamTasksSkipped,
+    )
+except ImportError:
+    from airflow.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+        DownstreamTasksSkipped,
+    )
+
+try:  # Airflow 3.2 and later
+    from airflow.sdk._shared.secrets_masker import redact
+except ImportError:
+    from airflow.sdk.execution_time.secrets_masker import redact
+
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSkipException",
+    "DownstreamTasksSkipped",
+    "redact",
+]

@@ -1,0 +1,60 @@
+"""The one place where Cosmos' insides are touched: where a manifest comes from.
+
+``DbtGraph._load_manifest_from_file`` reads and parses the file for every task group of every DAG (cosmos#2294). For a
+project of ours it gets the render manifest that this process has read already; other projects are left alone.
+tests/mwaa_dbt/test_cosmos_seam.py fails when Cosmos changes underneath.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cosmos.config import ProjectConfig
+from cosmos.constants import TestBehavior
+from cosmos.dbt.graph import DbtGraph
+
+from mwaa_dbt import behavior, manifest, render_manifest
+
+
+class RenderedProject(ProjectConfig):  # type: ignore[misc]  # Cosmos ships no types
+    """A Cosmos project whose manifest is a render manifest, checked and read once per process."""
+
+    def __init__(self, name: str, project_dir: Path, default_behavior: TestBehavior) -> None:
+        self.render_manifest_path = render_manifest.path_of(project_dir)
+        super().__init__(
+            dbt_project_path=project_dir,
+            manifest_path=self.render_manifest_path,
+            project_name=name,
+            install_dbt_deps=False,
+        )
+        self.default_behavior = default_behavior
+
+    def validate_project(self) -> None:
+        """Check the manifest, in our words.
+
+        Raises:
+            ManifestError: if it is missing, damaged, or another project's.
+        """
+        self.rendered_manifest()
+
+    def is_manifest_available(self) -> bool:
+        """Return True: `validate_project` came first."""
+        return True
+
+    def rendered_manifest(self) -> dict[str, Any]:
+        """Return the manifest that Cosmos is to render."""
+        loaded = manifest.load(self.render_manifest_path, self.project_name)
+        return behavior.without_unwanted_tests(loaded, self.default_behavior)
+
+
+_load_from_file = DbtGraph._load_manifest_from_file
+
+
+def _load_manifest(self: DbtGraph, manifest_path: Any) -> dict[str, Any]:
+    if isinstance(self.project, RenderedProject):
+        return self.project.rendered_manifest()
+    return _load_from_file(self, manifest_path)
+
+
+DbtGraph._load_manifest_from_file = _load_manifest

@@ -1,0 +1,227 @@
+"""Cosmos' virtualenv operators on the virtualenv that startup.sh built.
+
+Stock operators rebuild the virtualenv in every task, hold one lock for the whole dbt command and never end dbt when
+the task is killed (cosmos/operators/virtualenv.py:104-166, 1.15.1). These run dbt in the prebuilt virtualenv, take no
+lock, end what they started, write nothing below the project, and fail with dbt's own words.
+
+Class names are Cosmos' own, so that a task looks the same in the Airflow UI.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from cosmos.config import ProfileConfig
+from cosmos.dbt.graph import DbtNode
+from cosmos.hooks.subprocess import FullOutputSubprocessResult
+from cosmos.operators import virtualenv as cosmos_virtualenv
+from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
+
+from mwaa_dbt import results, settings
+from mwaa_dbt.compat import AirflowSkipException
+from mwaa_dbt.errors import ConfigurationError, DbtError, DbtTestsFailed
+from mwaa_dbt.process import DbtProcess, DbtRequest, start
+from mwaa_dbt.profiles import ConnectionProfileMapping
+from mwaa_dbt.run_form import RunForm
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: Airflow's own configuration may hold secrets (database, Fernet key, connections) that are none of dbt's business.
+_AIRFLOW_ONLY = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW")
+#: Commands that must touch a node; with none selected dbt does nothing and calls that a success (cosmos#1435).
+_NEEDS_NODES = ("run", "build", "seed", "snapshot")
+
+
+class PrebuiltVirtualenv(DbtVirtualenvBaseOperator):
+    """Runs one dbt command in the prebuilt virtualenv; first in the bases of every operator below.
+
+    Args:
+        node_ids: unique ids of the dbt nodes that the task is about; empty for commands about none.
+        resolve: for a task about several nodes: returns the unique ids that a run's form selects.
+    """
+
+    #: Cosmos logs an error for every task at every parse unless something stands here (virtualenv.py:93).
+    _REQUIREMENTS = ("startup.sh",)
+
+    def __init__(
+        self,
+        *args: Any,
+        node_ids: tuple[str, ...] = (),
+        resolve: Callable[[RunForm], set[str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **{"py_requirements": list(self._REQUIREMENTS), **kwargs})
+        self.node_ids = node_ids
+        self._resolve = resolve
+        self._process: DbtProcess | None = None
+
+    def execute(self, context: Context, **kwargs: Any) -> Any:
+        """Run the command as the run's form asks for it.
+
+        Raises:
+            DbtTestsFailed: if only tests failed (never retried).
+            DbtError: if dbt failed otherwise.
+            ConfigurationError: if virtualenv, project or connection are not as they should be (never retried).
+        """
+        self.follow(RunForm.of(context["params"], settings.target()))
+        # Past DbtVirtualenvBaseOperator, which would log the result and delete temporary virtualenvs.
+        return super(DbtVirtualenvBaseOperator, self).execute(context, **kwargs)
+
+    def follow(self, form: RunForm) -> None:
+        """Let the run's `form` decide on full refresh, vars and target."""
+        if form.full_refresh and hasattr(self, "full_refresh"):
+            self.full_refresh = True
+        if form.vars:
+            self.vars = {**(self.vars or {}), **form.vars}
+        if form.target != self.profile_config.target_name and form.target_given:
+            self.profile_config = profile_config(self.profile_config.profile_name, form.target)
+        if form.exclude and self.base_cmd[0] in ("test", "build"):
+            self.exclude = " ".join([*([self.exclude] if self.exclude else []), *form.exclude])
+        if form.partial and self._resolve is not None:
+            wanted = sorted(self._resolve(form).intersection(self.node_ids))
+            self.select = " ".join(DbtNode.get_resource_name_from_unique_id(node_id) for node_id in wanted)
+
+    def get_env(self, context: Context) -> dict[str, Any]:
+        """Return the environment of dbt: the worker's, Airflow's context, the operator's own; no Airflow secrets."""
+        env = super().get_env(context)
+        return {key: value for key, value in env.items() if not str(key).startswith(_AIRFLOW_ONLY)}
+
+    def run_command(
+        self, cmd: list[str], env: dict[str, Any], context: Context, *_args: Any, **_kwargs: Any
+    ) -> FullOutputSubprocessResult:
+        """Run `cmd` (dbt's command line, executable first) and return its exit status and log.
+
+        Everything dbt writes goes to a directory that ends with the task.
+        """
+        project_dir = existing_project(Path(self.project_dir))
+        with TemporaryDirectory(prefix="mwaa-dbt-") as folder:
+            workspace = Path(folder)
+            target_path = workspace / "target"
+            target_path.mkdir()
+            profiles_dir, secrets = self._write_profile(workspace)
+            request = DbtRequest(
+                venv=settings.venv(),
+                args=[
+                    *cmd[1:],
+                    *("--project-dir", str(project_dir), "--profiles-dir", str(profiles_dir)),
+                    *("--profile", self.profile_config.profile_name, "--target", self.profile_config.target_name),
+                ],
+                env={**{key: os.fspath(value) for key, value in env.items()}, **secrets},
+                secrets=frozenset(secrets),
+                project_dir=project_dir,
+                target_path=target_path,
+            )
+            outcome = self._run(request)
+            self._keep(folder, context)
+        self._judge(cmd, outcome)
+        last = outcome.log_tail[-1] if outcome.log_tail else ""
+        return FullOutputSubprocessResult(outcome.exit_code, last, list(outcome.log_tail))
+
+    def _write_profile(self, workspace: Path) -> tuple[Path, dict[str, str]]:
+        profile = self.profile_config
+        if profile.profiles_yml_filepath:
+            return Path(profile.profiles_yml_filepath).parent, {}
+        mapping = profile.profile_mapping
+        assert mapping  # ProfileConfig has one or the other (cosmos/config.py, `validate_profile`)
+        # TemporaryDirectory is the user's alone (0700); secrets are env_var() references all the same.
+        (workspace / "profiles.yml").write_text(
+            mapping.get_profile_file_contents(profile_name=profile.profile_name, target_name=profile.target_name)
+        )
+        return workspace, {name: str(value) for name, value in mapping.env_vars.items()}
+
+    def _run(self, request: DbtRequest) -> results.Outcome:
+        tail = results.LogTail()
+
+        def on_line(line: str) -> None:
+            tail.add(line)
+            self.log.info("%s", line)
+
+        self._process = start(request, warm=settings.warm())
+        exit_code = self._process.run(on_line)
+        return results.Outcome(exit_code, results.read(request.target_path), tail.lines())
+
+    def _keep(self, workspace: str, context: Context) -> None:
+        # As Cosmos does after every command, failed or not (cosmos/operators/local.py, `_handle_post_execution`).
+        if settings.compiled_sql():
+            self.store_freshness_json(workspace, context)
+            self.store_compiled_sql(workspace, context)
+            self._override_rtif(context)
+        callbacks = self.callback if isinstance(self.callback, list) else [self.callback] if self.callback else []
+        for callback in callbacks:
+            self._resolve_callback(callback)(workspace, **self.callback_args, context=context)
+
+    def _judge(self, cmd: list[str], outcome: results.Outcome) -> None:
+        verb = self.base_cmd[0]
+        if self.skip_exit_code is not None and outcome.exit_code == self.skip_exit_code:
+            raise AirflowSkipException(f"dbt {verb} asked to be skipped (exit status {outcome.exit_code}).")
+        if outcome.exit_code == 0 and (outcome.nodes or verb not in _NEEDS_NODES):
+            return
+        file = (self.extra_context.get("dbt_node_config") or {}).get("original_file_path", "")
+        what = outcome.error_text() or f"dbt ended with exit status {outcome.exit_code} and no word"
+        text = f"dbt {verb} failed{f' ({file})' if file else ''}: {what}"
+        if hint := outcome.hint():
+            text = f"{text}\n{hint}"
+        error = (DbtTestsFailed if outcome.only_tests_failed else DbtError)(text)
+        error.outcome = outcome
+        raise error
+
+    def on_kill(self) -> None:
+        """End dbt and its queries."""
+        if self._process is not None:
+            self._process.kill()
+
+
+def profile_config(project: str, target: str) -> ProfileConfig:
+    """Return the dbt profile of `project` for `target`; its connection is looked up when a task runs."""
+    return ProfileConfig(
+        profile_name=project,
+        target_name=target,
+        profile_mapping=ConnectionProfileMapping(settings.connection_id(project, target)),
+    )
+
+
+def existing_project(project_dir: Path) -> Path:
+    """Return `project_dir`.
+
+    Raises:
+        ConfigurationError: if there is no dbt project in it (any more).
+    """
+    if not (project_dir / "dbt_project.yml").is_file():
+        raise ConfigurationError(
+            f"There is no dbt project in {project_dir} (dbt_project.yml is missing). It was there when the DAG was "
+            "parsed: release it again, or remove the DAG together with its project."
+        )
+    return project_dir
+
+
+class DbtRunVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtRunVirtualenvOperator):
+    """``dbt run`` for one model."""
+
+
+class DbtTestVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtTestVirtualenvOperator):
+    """``dbt test`` for one node's tests, one test with several parents, or a group's."""
+
+
+class DbtSeedVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSeedVirtualenvOperator):
+    """``dbt seed`` for one seed."""
+
+
+class DbtSnapshotVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSnapshotVirtualenvOperator):
+    """``dbt snapshot`` for one snapshot."""
+
+
+class DbtBuildVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtBuildVirtualenvOperator):
+    """``dbt build`` for one node and its tests."""
+
+
+class DbtSourceVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSourceVirtualenvOperator):
+    """``dbt source freshness`` for one source."""
+
+
+class DbtRunOperationVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtRunOperationVirtualenvOperator):
+    """``dbt run-operation`` for one macro."""

@@ -1,0 +1,244 @@
+"""One dbt command as a process: forked from a warm dbt where that can be, else started. Standard library only.
+
+Both ways give the same lines, artifacts and exit status (warm/launcher.py runs dbt in both), can be killed, and end when
+the task that asked for them ends. dbt's working directory is the project's; it writes to the request's directory only.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import select
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mwaa_dbt.warm import client
+from mwaa_dbt.warm.client import Limits
+
+log = logging.getLogger(__name__)
+
+LAUNCHER = Path(__file__).with_name("warm") / "launcher.py"
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+#: What dbt is told unless the request says otherwise: nothing that is sent, coloured, or logged where nobody looks, and
+#: only the relations of what is selected looked up beforehand.
+DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "DBT_USE_COLORS": "false",
+    "DBT_LOG_LEVEL_FILE": "none",
+    "DBT_CACHE_SELECTED_ONLY": "true",
+}
+
+
+@dataclass(frozen=True)
+class DbtRequest:
+    """One dbt command, complete.
+
+    ``args`` are dbt's arguments without the executable, the command first; --target-path and --log-path are added.
+    ``env`` is the whole environment of the process; ``secrets`` names what in it no other process may see.
+    ``target_path`` is a directory of this request alone: run_results.json lands there.
+    """
+
+    venv: Path
+    args: list[str]
+    env: dict[str, str] = field(repr=False)
+    secrets: frozenset[str]
+    project_dir: Path
+    target_path: Path
+
+    def arguments(self) -> list[str]:
+        """Return dbt's arguments with the places to write to."""
+        return [*self.args, "--target-path", str(self.target_path), "--log-path", str(self.target_path)]
+
+    def environment(self) -> dict[str, str]:
+        """Return dbt's environment with our defaults and, if it was deployed, the project's parse."""
+        deployed = self.project_dir / "build" / "partial_parse.msgpack"
+        parse = {"DBT_PARTIAL_PARSE_FILE_PATH": str(deployed)} if deployed.is_file() else {}
+        return {**DEFAULTS, **parse, **self.env}
+
+
+class DbtProcess(Protocol):
+    """A dbt command that runs or will."""
+
+    def run(self, on_line: Callable[[str], None]) -> int:
+        """Run to the end, pass on each line as it comes; return the exit status, -n for a death by signal n."""
+
+    def kill(self, grace: float = 10.0) -> None:
+        """End it: as Ctrl-C, so that dbt cancels its queries; after ``grace`` seconds without mercy.
+
+        May be called at any time, more than once, from another thread or a signal handler.
+        """
+
+
+def start(request: DbtRequest, *, warm: bool, limits: Limits | None = None) -> DbtProcess:
+    """Return the process of a request, warm if asked for and possible. It starts with its ``run``.
+
+    Which way it went, and why, is logged once. OSError is raised by ``run`` if the plain process can't be started.
+    """
+    return _Process(request, (limits or Limits()) if warm else None)
+
+
+class _Died(Exception):
+    """The warm child ended without an exit status though nobody asked for it."""
+
+
+class _Process:
+    def __init__(self, request: DbtRequest, limits: Limits | None) -> None:
+        self._request = request
+        self._limits = limits
+        self._killed = 0  # the last signal of kill()
+        self._pid = 0  # of dbt, leader of its session and group, while it runs
+        self._ended: Callable[[float], bool] = lambda timeout: True  # waits for dbt's end, says whether it came
+
+    def run(self, on_line: Callable[[str], None]) -> int:
+        self._request.target_path.mkdir(parents=True, exist_ok=True)
+        why = "it is switched off"
+        if self._limits is not None:
+            try:
+                return self._run_warm(on_line, self._limits)
+            except client.Unserved as e:
+                why = str(e)
+            except _Died:
+                if self._request.args[0] == "run-operation":
+                    log.error(
+                        "dbt was killed in the middle of a macro. A macro may not bear to run twice: not repeated."
+                    )
+                    return -signal.SIGKILL
+                why = "that one was killed in the middle of the command, which starts over"
+                (self._request.target_path / "run_results.json").unlink(missing_ok=True)
+        if self._killed:
+            return -self._killed
+        log.info("dbt runs as a plain process, not from a warm one: %s.", why)
+        return self._run_plain(on_line)
+
+    def _run_warm(self, on_line: Callable[[str], None], limits: Limits) -> int:
+        r = self._request
+        env = r.environment()
+        link = client.connect(r.venv, r.args, env, r.secrets, r.project_dir, limits, lambda: bool(self._killed))
+        with link.socket, _pidfd(link.greeting["hello"]) as pidfd, _Lines(on_line) as lines:
+            link.send({"args": r.arguments(), "env": env, "cwd": str(r.project_dir)}, lines.writing)
+            lines.close_writing()
+            log.info("dbt is warm: forked from the process that holds the parsed project.")
+            self._begin(link.greeting["hello"], lambda timeout: _readable(pidfd, timeout))
+            try:
+                lines.relay_until(link.socket.fileno())
+                end = link.message()
+            finally:
+                self._pid = 0
+        if end is not None:
+            return int(end["exit"])
+        if self._killed:
+            return -self._killed
+        raise _Died
+
+    def _run_plain(self, on_line: Callable[[str], None]) -> int:
+        r = self._request
+        with _Lines(on_line) as lines:
+            dbt = subprocess.Popen(  # noqa: S603
+                [str(r.venv / "bin" / "python"), str(LAUNCHER), *r.arguments()],
+                stdin=subprocess.PIPE,  # its end tells dbt that this process is gone
+                stdout=lines.writing,
+                stderr=subprocess.STDOUT,
+                env=r.environment(),
+                cwd=r.project_dir,
+                start_new_session=True,
+            )
+            lines.close_writing()
+            with dbt, _pidfd(dbt.pid) as pidfd:
+                self._begin(dbt.pid, lambda timeout: _readable(pidfd, timeout))
+                try:
+                    lines.relay_until(pidfd)
+                    return dbt.wait()
+                finally:
+                    self._pid = 0
+
+    def _begin(self, pid: int, ended: Callable[[float], bool]) -> None:
+        self._ended, self._pid = ended, pid
+        if self._killed:  # while it was about to start
+            self._send(signal.SIGKILL)
+
+    def kill(self, grace: float = 10.0) -> None:
+        if self._killed:  # a second Ctrl-C would keep dbt from cancelling its queries
+            return
+        self._killed = signal.SIGINT
+        for number, patience in ((signal.SIGINT, grace), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
+            if not self._pid or not self._send(number) or self._ended(patience):
+                return
+
+    def _send(self, number: signal.Signals) -> bool:
+        self._killed = number
+        try:
+            os.killpg(self._pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+class _Lines:
+    """A pipe that dbt writes to; what comes out of it goes to ``on_line``, line by line."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._rest = b""
+        self._reading, self.writing = os.pipe()
+        os.set_blocking(self._reading, False)
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_writing()
+        os.close(self._reading)
+
+    def close_writing(self) -> None:
+        """Leave the pipe's writing end to dbt alone."""
+        if self.writing >= 0:
+            os.close(self.writing)
+            self.writing = -1
+
+    def relay_until(self, end: int) -> None:
+        """Pass lines on until ``end`` is readable, and then what is left; don't wait for others that hold the pipe."""
+        open_ = [self._reading]
+        while True:
+            ready = select.select([*open_, end], [], [])[0]
+            ended = end in ready
+            while open_ and (ended or self._reading in ready):
+                try:
+                    chunk = os.read(self._reading, 65536)
+                except BlockingIOError:
+                    break
+                if not chunk:
+                    open_.clear()
+                *whole, self._rest = (self._rest + chunk).split(b"\n")
+                for line in whole:
+                    self._pass_on(line)
+                if not ended:
+                    break
+            if ended:
+                if self._rest:
+                    self._pass_on(self._rest)
+                return
+
+    def _pass_on(self, line: bytes) -> None:
+        self._on_line(ANSI.sub("", line.decode(errors="replace").rstrip("\r")))
+
+
+@contextmanager
+def _pidfd(pid: int) -> Iterator[int]:
+    """Give a descriptor that becomes readable when a process ends, child or not."""
+    fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+    try:
+        yield fd
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
+def _readable(fd: int, timeout: float) -> bool:
+    return bool(select.select([fd], [], [], timeout)[0])

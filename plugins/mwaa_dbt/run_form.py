@@ -1,0 +1,133 @@
+"""What a person may ask of one DAG run: the trigger form, and what becomes of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow.sdk import Param
+
+from mwaa_dbt.errors import SelectionError
+
+TARGETS = ("dev", "stage", "prod")
+_METHODS = (
+    "tag, path, fqn, source, package, resource_type, config.materialized, config.schema, config.tags, config.meta"
+)
+# No quotes, no backslashes, no leading dash: a term can't be mistaken for an option of dbt.
+_TERM = r"@?[0-9]*\+?[A-Za-z_][A-Za-z0-9_.:/*-]*\+?[0-9]*"
+_TERMS = rf"^\s*({_TERM}(,{_TERM})*(\s+|$))*$"
+_VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class RunForm:
+    """One run's wishes, checked. An empty `select` means every node of the DAG."""
+
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    full_refresh: bool = False
+    target: str = ""
+    #: Whether the run names its target itself, and not by the form's default.
+    target_given: bool = False
+    vars: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def partial(self) -> bool:
+        """Whether the run may leave out nodes."""
+        return bool(self.select or self.exclude)
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any], default_target: str) -> RunForm:
+        """Return the wishes in a run's `params`; DAGs without the form have none.
+
+        Raises:
+            SelectionError: in words, if a value can't be used.
+        """
+        target = params.get("target") or default_target
+        if not isinstance(target, str):
+            raise SelectionError(f"target must be a text, but is {target!r}.")
+        return cls(
+            select=_terms(params, "select"),
+            exclude=_terms(params, "exclude"),
+            full_refresh=_switch(params, "full_refresh"),
+            target=target,
+            target_given=target != default_target,
+            vars=_vars(params),
+        )
+
+
+def params(default_target: str, targets: Sequence[str] = TARGETS) -> dict[str, Param]:
+    """Return the trigger form of a DAG that runs dbt nodes.
+
+    Airflow checks what is entered against these schemas before a run exists; the first task checks what only the
+    graph can tell.
+    """
+    return {
+        "select": Param(
+            None,
+            type=["null", "string"],
+            pattern=_TERMS,
+            title="Select",
+            description="dbt's selection syntax: `fct_flights`, `fct_flights+`, `+tag:daily`, `path:models/marts`; blanks "
+            "mean or, commas mean and. Empty: every node.",
+        ),
+        "exclude": Param(
+            None,
+            type=["null", "string"],
+            pattern=_TERMS,
+            title="Exclude",
+            description="Nodes to leave out, in the same syntax.",
+        ),
+        "full_refresh": Param(
+            False,
+            type="boolean",
+            title="Full refresh",
+            description="Build incremental models and seeds from scratch (`--full-refresh`).",
+        ),
+        "target": Param(
+            default_target,
+            type="string",
+            enum=list(dict.fromkeys([default_target, *targets])),
+            title="Target",
+            description="dbt target; each has a connection of its own.",
+        ),
+        "vars": Param(
+            None,
+            type=["null", "object"],
+            title="Vars",
+            description='Extra dbt vars as JSON, e.g. `{"window_days": 7}`.',
+        ),
+    }
+
+
+def _terms(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = params.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, str):
+        raise SelectionError(f"{name} must be a text in dbt's selection syntax, but is {value!r}.")
+    if not re.fullmatch(_TERMS, value):
+        raise SelectionError(
+            f"{name} is {value!r}, which isn't dbt's selection syntax: terms are names or <method>:<value> with +, @ and "
+            f"numbers around them; blanks mean or, commas mean and. Methods: {_METHODS}."
+        )
+    return tuple(value.split())
+
+
+def _switch(params: Mapping[str, Any], name: str) -> bool:
+    value = params.get(name, False)
+    if not isinstance(value, bool):
+        raise SelectionError(f"{name} must be true or false, but is {value!r}.")
+    return value
+
+
+def _vars(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = params.get("vars") or {}
+    if not isinstance(value, Mapping):
+        raise SelectionError(f"vars must be a JSON object of names and values, but is {value!r}.")
+    for name in value:
+        if not _VAR_NAME.fullmatch(str(name)):
+            raise SelectionError(f"vars: {name!r} is no name for a dbt var: letters, digits and _ only.")
+    return value

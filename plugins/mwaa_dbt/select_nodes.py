@@ -1,0 +1,52 @@
+"""The first task of a DAG with a trigger form: skips what the run leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from mwaa_dbt import settings
+from mwaa_dbt.compat import DownstreamTasksSkipped
+from mwaa_dbt.errors import SelectionError
+from mwaa_dbt.run_form import RunForm
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SelectNodes(BaseOperator):
+    """Checks the run's form and skips the tasks of nodes outside the selection, without starting them.
+
+    Args:
+        resolve: returns the unique ids of the nodes that a form selects.
+    """
+
+    ui_color = "#e8f7e4"
+
+    def __init__(self, *, resolve: Callable[[RunForm], set[str]], **kwargs: Any) -> None:
+        super().__init__(**{"retries": 0, **kwargs})
+        self._resolve = resolve
+
+    def execute(self, context: Context) -> None:
+        """Skip what the form leaves out.
+
+        Raises:
+            SelectionError: if the form can't be followed, in words for the person who filled it in.
+        """
+        form = RunForm.of(context["params"], settings.target())
+        self.log.info("Target %s%s", form.target, ", full refresh" if form.full_refresh else "")
+        if not form.partial:
+            self.log.info("Every node runs.")
+            return
+        selected = self._resolve(form)
+        node_tasks = {task.task_id: ids for task in self.dag.tasks if (ids := getattr(task, "node_ids", ()))}
+        skipped = [task_id for task_id, ids in node_tasks.items() if not selected.intersection(ids)]
+        self.log.info("%d of %d tasks run; the others are skipped.", len(node_tasks) - len(skipped), len(node_tasks))
+        if len(skipped) == len(node_tasks):
+            raise SelectionError(
+                f"select={' '.join(form.select)!r} exclude={' '.join(form.exclude)!r} leaves no task of this DAG to run."
+            )
+        if skipped:
+            raise DownstreamTasksSkipped(tasks=skipped)
