@@ -69,19 +69,25 @@ _mwaa_dbt_build() (
         export UV_DEFAULT_INDEX="$PIP_INDEX_URL"
     fi
     if "$DBT_VENV_PATH/bin/pip" install --quiet "${source_of_packages[@]}" 'uv>=0.9,<1' 9>&- &&
-        "$DBT_VENV_PATH/bin/uv" pip install --python "$DBT_VENV_PATH/bin/python" --compile-bytecode \
+        "$DBT_VENV_PATH/bin/uv" pip install --quiet --python "$DBT_VENV_PATH/bin/python" \
             "${source_of_packages[@]}" -r "$requirements" 9>&-; then
         :
     else
         _mwaa_dbt_say "uv did not do it (see above); installing with pip"
-        "$DBT_VENV_PATH/bin/pip" install "${source_of_packages[@]}" -r "$requirements" 9>&- || {
+        "$DBT_VENV_PATH/bin/pip" install --quiet "${source_of_packages[@]}" -r "$requirements" 9>&- || {
             _mwaa_dbt_say "ERROR: dbt could not be installed from $requirements; pip's reason is above." \
                 "Without a way to a package index, put wheels for all of it into plugins/wheels."
             return 1
         }
     fi
-    "$DBT_VENV_PATH/bin/dbt" --version >/dev/null 9>&- || {
-        _mwaa_dbt_say "ERROR: dbt was installed but does not start; $DBT_VENV_PATH/bin/dbt --version says why."
+    # Import dbt and every adapter once: proves that they start, and compiles just the modules that tasks will import.
+    "$DBT_VENV_PATH/bin/python" -c '
+import importlib, pkgutil
+import dbt.adapters, dbt.cli.main
+for module in pkgutil.iter_modules(dbt.adapters.__path__):
+    importlib.import_module("dbt.adapters." + module.name)
+' 9>&- || {
+        _mwaa_dbt_say "ERROR: dbt was installed but does not start (see above)."
         return 1
     }
     printf '%s\n' "$wanted" >"$marker" || return 1

@@ -101,6 +101,7 @@ class Supervisor:
         step, layout = self.journal.step, self.layout
         with step("services"):
             self._start_services()
+        self._build_manifests()
         with step("bucket"):
             wanted = bucket.contents(layout.source)
             changes = bucket.upload(self.s3, wanted, self.journal.task)
@@ -140,6 +141,14 @@ class Supervisor:
     def _store_secrets(self) -> None:
         values = secrets.connections(self.layout, self.ports)
         secrets.store(aws.client("secretsmanager", self.ports["aws"]), values)
+
+    def _build_manifests(self) -> None:
+        """Do what CI does before a release: parse each dbt project that has changed."""
+        from mwaactl import manifest
+
+        with self.journal.step("manifest"):
+            for project in secrets.projects(self.layout.source):
+                manifest.build(project, self.journal.task, root=self.layout.source / "dbt")
 
     def _upload_demo_data(self) -> None:
         from mwaactl.landing import write_landing
@@ -206,6 +215,7 @@ class Supervisor:
         """Take over what changed in the project since the last boot or update, as a release on MWAA would."""
         self.journal.set(phase="updating", steps=[], notes=[], error=None)
         began = time.time()
+        self._build_manifests()
         with self.journal.step("bucket"):
             wanted = bucket.contents(self.layout.source)
             changes = bucket.upload(self.s3, wanted, self.journal.task)

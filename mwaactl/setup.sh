@@ -1,0 +1,45 @@
+#!/bin/sh
+# Puts uv into .local/uv and what uv.lock names into .venv. Does nothing when both are up to date; can be interrupted and
+# repeated. `make setup` runs it from the repository's root.
+#
+# PYTHON chooses the interpreter; otherwise the first of python3, python3.12, python3.11 that fits.
+set -eu
+uv_version=0.13.8
+
+say() { printf '%s\n' "$*" >&2; }
+
+fits() {
+    # A shim may answer for versions that aren't there, so the interpreter itself has to.
+    "$1" -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null
+}
+
+stamp="$(cksum uv.lock pyproject.toml mwaactl/setup.sh) $(pwd) ${PYTHON:-}"
+if [ -x .venv/bin/mwaactl ] && [ -x .local/uv/bin/uv ] && [ "$(cat .venv/.ready 2>/dev/null)" = "$stamp" ]; then
+    exit 0
+fi
+
+python=
+for candidate in ${PYTHON:-python3 python3.12 python3.11 /usr/bin/python3}; do
+    if command -v "$candidate" >/dev/null 2>&1 && fits "$candidate"; then
+        python=$("$candidate" -c 'import os, sys; print(os.path.realpath(sys.executable))')
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    say "No Python that fits was found (looked at: ${PYTHON:-python3, python3.12, python3.11})."
+    say "  -> Python 3.11 or 3.12 with its venv module is needed. On Debian 12: apt install python3 python3-venv."
+    say "     If it lies elsewhere: make setup PYTHON=/path/to/python3.12"
+    exit 1
+fi
+
+# Both are written last, so an interrupted setup is repeated.
+rm -f .venv/.ready
+if [ "$(.local/uv/bin/uv --version 2>/dev/null | cut -d ' ' -f 2)" != "$uv_version" ]; then
+    say "setup: uv $uv_version into .local/uv"
+    rm -rf .local/uv
+    "$python" -m venv .local/uv
+    .local/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
+fi
+say "setup: packages into .venv (with $python)"
+UV_PYTHON_DOWNLOADS=never UV_PYTHON="$python" .local/uv/bin/uv sync --locked --quiet
+printf '%s\n' "$stamp" >.venv/.ready
