@@ -1,7 +1,8 @@
 """One dbt command as a process: forked from a warm dbt where that can be, else started. Standard library only.
 
-Both ways give the same lines, artifacts and exit status (warm/launcher.py runs dbt in both), can be killed, and end when
-the task that asked for them ends. dbt's working directory is the project's; it writes to the request's directory only.
+Both ways give the same lines, artifacts and exit status (warm/launcher.py runs dbt in both), can be killed, and end
+when the task that asked for them ends. dbt's working directory is the project's; it writes to the request's directory
+only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Protocol
 
 from mwaa_dbt.warm import client
 from mwaa_dbt.warm.client import Limits
+from mwaa_dbt.warm.identity import UnservedError
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ def start(request: DbtRequest, *, warm: bool, limits: Limits | None = None) -> D
     return _Process(request, (limits or Limits()) if warm else None)
 
 
-class _Died(Exception):
+class _DiedError(Exception):
     """The warm child ended without an exit status though nobody asked for it."""
 
 
@@ -102,9 +104,9 @@ class _Process:
         if self._limits is not None:
             try:
                 return self._run_warm(on_line, self._limits)
-            except client.Unserved as e:
+            except UnservedError as e:
                 why = str(e)
-            except _Died:
+            except _DiedError:
                 if self._request.args[0] == "run-operation":
                     log.error(
                         "dbt was killed in the middle of a macro. A macro may not bear to run twice: not repeated."
@@ -135,7 +137,7 @@ class _Process:
             return int(end["exit"])
         if self._killed:
             return -self._killed
-        raise _Died
+        raise _DiedError
 
     def _run_plain(self, on_line: Callable[[str], None]) -> int:
         r = self._request
