@@ -123,7 +123,7 @@ def _belongs(process: psutil.Process, root: Path) -> bool:
         for name in os.listdir(f"/proc/{process.pid}/fd"):  # noqa: PTH208 - pathlib would stat each one
             with contextlib.suppress(OSError):
                 if os.readlink(f"/proc/{process.pid}/fd/{name}").startswith(f"{prefix}logs/"):  # noqa: PTH115
-                    return not process.cmdline()[:1] == ["tail"]
+                    return process.cmdline()[:1] != ["tail"]
     return False
 
 

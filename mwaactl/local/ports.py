@@ -57,7 +57,7 @@ def choose(layout: Layout) -> dict[str, int]:
                 f"Port {asked} ({variable}) is taken by another program.",
                 f"Set {variable} to a free port, or leave it unset to have one chosen.",
             )
-        wanted = [asked, last.get(name), UI_DEFAULT if name == "ui" else None]
+        wanted = [asked, UI_DEFAULT if name == "ui" else None, last.get(name)]
         free = (port for port in wanted if port and port not in ports.values() and is_free(port))
         ports[name] = next(free, 0) or _any_free()
     write_json(layout.ports_file, ports)

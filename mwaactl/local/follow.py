@@ -1,0 +1,161 @@
+"""Starting a DAG run and watching it to its end."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from mwaactl.errors import Problem
+from mwaactl.local import progress
+from mwaactl.local.api import Api, ApiError
+
+ENDED = {"success", "failed"}
+INTERVAL = 1.0
+
+
+@dataclass
+class Run:
+    """One DAG run and its task instances, as the API tells them."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    tasks: list[dict[str, Any]]
+    started: float
+    ended: float | None = None
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The task instances that failed themselves."""
+        return [task for task in self.tasks if task["state"] == "failed"]
+
+    def step(self) -> dict[str, Any]:
+        """Return the run as a step for the progress display."""
+        counts = Counter(task["state"] or "waiting" for task in self.tasks)
+        done = sum(counts[state] for state in ("success", "failed", "skipped", "upstream_failed", "removed"))
+        now = [task["task_id"] for task in self.tasks if task["state"] == "running"]
+        words = f"{done}/{len(self.tasks)} tasks"
+        words += f", {counts['failed']} failed" if counts["failed"] else ""
+        words += f": {', '.join(now)}" if now else ""
+        return {
+            "name": self.dag_id,
+            "task": words,
+            "started": self.started,
+            "ended": self.ended,
+            "failed": self.state == "failed",
+        }
+
+
+def _moment(text: str | None) -> float | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
+
+
+def unpause(api: Api, dag_id: str) -> None:
+    """Let a DAG's runs start. Raises Problem when there is no such DAG."""
+    try:
+        dag = api.get(f"/dags/{quote(dag_id)}")
+        if dag["is_paused"]:
+            api.patch(f"/dags/{quote(dag_id)}", {"is_paused": False})
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        names = ", ".join(sorted(one["dag_id"] for one in api.all("/dags", "dags", exclude_stale=True))) or "none"
+        raise Problem(
+            f"There is no DAG {dag_id}.", f"The DAGs are: {names}. `make status` shows import errors."
+        ) from None
+
+
+def trigger(
+    api: Api,
+    dag_id: str,
+    conf: dict[str, Any] | None = None,
+    logical_date: str | None = None,
+    interval: tuple[str, str] | None = None,
+) -> str:
+    """Unpause a DAG, start a run of it and return the run's id.
+
+    `conf` are the run's parameters; `interval` is the data interval, given as two ISO dates with time zone.
+    Raises Problem when the DAG isn't there or refuses the parameters (in Airflow's words).
+    """
+    unpause(api, dag_id)
+    body: dict[str, Any] = {"logical_date": logical_date, "conf": conf or {}}
+    path = f"/dags/{quote(dag_id)}/dagRuns"
+    if interval:
+        body["logical_date"] = logical_date or interval[0]
+        body["data_interval_start"], body["data_interval_end"] = interval
+    try:
+        try:
+            run_id: str = api.post(path, body)["dag_run_id"]
+        except ApiError as error:
+            if error.status != 409 or not interval or logical_date:
+                raise
+            # Two runs of one logical date are refused: the interval run again gets another moment of the same day.
+            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            first = datetime.fromisoformat(interval[0].replace("Z", "+00:00"))
+            body["logical_date"] = (first + (datetime.now(UTC) - midnight)).isoformat()
+            run_id = api.post(path, body)["dag_run_id"]
+    except ApiError as error:
+        raise Problem(f"{dag_id} refused the run: {error.what}", "Correct the parameters (--conf).") from error
+    return run_id
+
+
+def read(api: Api, dag_id: str, run_id: str) -> Run:
+    """Return a run as it is now."""
+    path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"
+    run = api.get(path)
+    tasks = api.all(f"{path}/taskInstances", "task_instances")
+    tasks.sort(key=lambda task: (task["start_date"] or "9", task["task_id"]))
+    started = _moment(run["start_date"]) or _moment(run["queued_at"]) or time.time()
+    return Run(dag_id, run_id, run["state"], tasks, started, _moment(run["end_date"]))
+
+
+def follow(api: Api, dag_id: str, run_id: str, limit: float = 3600) -> Run:
+    """Show a run's progress until it has ended, and return it. Raises Problem after `limit` seconds."""
+    deadline = time.monotonic() + limit
+    with progress.progress() as display:
+        while True:
+            run = read(api, dag_id, run_id)
+            display.show([run.step()])
+            if run.state in ENDED:
+                if not run.tasks:
+                    raise Problem(
+                        f"{dag_id} {run_id} ended without any task: its date lies outside the DAG's dates.",
+                        "Choose a date between the DAG's start_date and end_date.",
+                    )
+                return run
+            if time.monotonic() > deadline:
+                raise Problem(f"{dag_id} {run_id} has not ended after {limit:.0f} s.", f"Look at it: {api.url}")
+            time.sleep(INTERVAL)
+
+
+def wait_for_run(
+    api: Api, dag_id: str, after: float, limit: float, of_type: Callable[[str], bool] = lambda _: True
+) -> str | None:
+    """Return the id of the first run of `dag_id` created after the moment `after`; None when none came within `limit` s."""
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        runs = api.get(f"/dags/{quote(dag_id)}/dagRuns", order_by="-run_after", limit=20)["dag_runs"]
+        new = [run for run in runs if (_moment(run["queued_at"]) or 0) >= after and of_type(run["run_type"])]
+        if new:
+            return str(new[-1]["dag_run_id"])
+        time.sleep(0.5)
+    return None
+
+
+def log_lines(api: Api, run: Run, task: dict[str, Any], last: int = 12) -> list[str]:
+    """Return what a task's log says about its failure: its error records, else its last lines."""
+    path = f"/dags/{quote(run.dag_id)}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{quote(task['task_id'])}"
+    content = api.get(f"{path}/logs/{task['try_number'] or 1}", map_index=task["map_index"], full_content=True)[
+        "content"
+    ]
+    records = [record if isinstance(record, dict) else {"event": str(record)} for record in content]
+    errors = [record for record in records if record.get("level") in ("error", "critical")]
+    lines: list[str] = []
+    for record in errors or records:
+        lines += str(record.get("event", "")).splitlines()
+        for detail in record.get("error_detail") or ():
+            lines.append(f"{detail.get('exc_type')}: {detail.get('exc_value')}")
+    return [line for text in lines for line in text.splitlines() if line.strip()][-last:]
