@@ -78,7 +78,7 @@
 
 {% macro raw_columns(source_node) %}
     {%- set types = {
-        'string': dbt.type_string(), 'integer': dbt.type_int(), 'float': dbt.type_float(),
+        'string': dbt.type_string(), 'integer': dbt.type_int(), 'float': flights.double_type(),
         'timestamp': dbt.type_timestamp(), 'date': 'date',
     } -%}
     {%- set columns = [] -%}

@@ -16,12 +16,12 @@
 
 {# A share between 0 and 1, NULL when there is nothing to share. #}
 {% macro ratio(numerator, denominator) -%}
-    round(cast({{ numerator }} as {{ dbt.type_float() }}) / nullif({{ denominator }}, 0), 4)
+    round(cast({{ numerator }} as {{ double_type() }}) / nullif({{ denominator }}, 0), 4)
 {%- endmacro %}
 
 {# The mean of a column, NULLs left out, to two places. #}
 {% macro mean(column) -%}
-    round(avg(cast({{ column }} as {{ dbt.type_float() }})), 2)
+    round(avg(cast({{ column }} as {{ double_type() }})), 2)
 {%- endmacro %}
 
 {# 1 for Monday to 7 for Sunday. 1 January 1900 was a Monday. #}
@@ -47,4 +47,17 @@
 
 {% macro bigquery__make_date(year, month, day) -%}
     date({{ year }}, {{ month }}, {{ day }})
+{%- endmacro %}
+
+{# 64 bits everywhere: DuckDB's float, which dbt.type_float() says, has 32. #}
+{% macro double_type() -%}
+    {{ return(adapter.dispatch('double_type')()) }}
+{%- endmacro %}
+
+{% macro default__double_type() -%}
+    {{ return(dbt.type_float()) }}
+{%- endmacro %}
+
+{% macro duckdb__double_type() -%}
+    {{ return('double') }}
 {%- endmacro %}

@@ -7,7 +7,7 @@
     materialized='incremental',
     incremental_strategy='insert_overwrite' if target.type == 'bigquery' else 'delete+insert',
     unique_key='flight_date',
-    partition_by={'field': 'flight_date', 'data_type': 'date'},
+    partition_by={'field': 'flight_date', 'data_type': 'date'} if target.type == 'bigquery' else none,
     on_schema_change='fail',
 ) }}
 
