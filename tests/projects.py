@@ -116,7 +116,7 @@ _ZOO = {
     "models/marts/fct_divided.sql": """
         select cast('{{ var("number") }}' as integer) as number from {{ ref('int_paid') }}
         """,
-    "models/marts/fct_slow.sql": "select count(*) as n from range({{ var('rows', 1) }}) a, range({{ var('rows', 1) }}) b",
+    "models/marts/fct_slow.sql": "select count(*) as n from range({{ var('rows', 1) }}) a, range({{ var('rows', 1) }})",
     "models/marts/dim_customers_v1.sql": "select customer_id, name from {{ ref('stg_customers') }}",
     "models/marts/dim_customers_v2.sql": "select customer_id, upper(name) as name from {{ ref('stg_customers') }}",
     "models/marts/dim_retired.sql": "{{ config(enabled=false) }} select 1 as id",

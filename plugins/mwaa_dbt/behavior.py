@@ -18,8 +18,8 @@ META_KEY = "test_behavior"
 BESIDE = (TestBehavior.AFTER_EACH, TestBehavior.BUILD)
 
 
-def of(unique_id: str, config: Mapping[str, Any], default: TestBehavior) -> TestBehavior:
-    """Return when the tests of the node `unique_id` run.
+def of(unique_id: str, config: Mapping[str, Any], default: TestBehavior, file: str = "") -> TestBehavior:
+    """Return when the tests of the node `unique_id` (defined in `file`) run.
 
     Raises:
         ManifestError: if its meta names a behavior that doesn't exist.
@@ -31,8 +31,9 @@ def of(unique_id: str, config: Mapping[str, Any], default: TestBehavior) -> Test
         return TestBehavior(value)
     except ValueError as error:
         allowed = ", ".join(behavior.value for behavior in TestBehavior)
+        where = f"{unique_id} ({file})" if file else unique_id
         raise ManifestError(
-            f"{unique_id}: config.meta.{META_KEY} is {value!r}, but must be one of {allowed}. "
+            f"{where}: config.meta.{META_KEY} is {value!r}, but must be one of {allowed}. "
             "Correct it in the node's .yml and build the manifest again."
         ) from error
 
@@ -47,7 +48,8 @@ def without_unwanted_tests(manifest: dict[str, Any], default: TestBehavior) -> d
     beside = {
         unique_id
         for unique_id, node in nodes.items()
-        if node["resource_type"] != "test" and of(unique_id, node["config"], default) in BESIDE
+        if node["resource_type"] != "test"
+        and of(unique_id, node["config"], default, node["original_file_path"]) in BESIDE
     }
     kept = {
         unique_id: node

@@ -57,7 +57,7 @@ class DbtProject:
 
         Both are lists of terms in dbt's syntax, as far as Cosmos resolves it from a manifest; `operator_args` go to
         every task. To be called inside a DAG. A test with parents in several groups of the DAG runs once, in the
-        group made last.
+        group that data reaches last (the one made last, where data says nothing).
 
         Raises:
             ManifestError: if the project's render manifest can't be used.
@@ -128,21 +128,48 @@ class _Rendering:
     def __init__(self, dag: DAG, project: DbtProject) -> None:
         self.dag = dag
         self._tasks: dict[str, BaseOperator | TaskGroup] = {}
+        self._tests: dict[str, tuple[ProjectTaskGroup, BaseOperator]] = {}
         # A DAG without the form can't be asked for less than everything.
         self._select = SelectNodes(task_id="select_nodes", resolve=project.resolve) if "select" in dag.params else None
 
     def add(self, group: ProjectTaskGroup) -> None:
         """Connect `group` with what was rendered before."""
-        for unique_id, task in group.tasks_map.items():
-            earlier = self._tasks.get(unique_id)
-            if isinstance(earlier, BaseOperator) and unique_id.startswith("test."):
-                _remove(earlier)
-            for parent in group.nodes[unique_id].depends_on if unique_id.startswith("test.") else ():
+        tests = {unique_id: task for unique_id, task in group.tasks_map.items() if unique_id.startswith("test.")}
+        self._tasks |= {unique_id: task for unique_id, task in group.tasks_map.items() if unique_id not in tests}
+        for unique_id, task in tests.items():
+            home, kept = group, task
+            if earlier := self._tests.get(unique_id):
+                # Groups are chained as data flows, in whatever order they are made: the test stays with the last.
+                if _follows(earlier[0], group):
+                    home, kept = earlier
+                _remove(task if kept is not task else earlier[1])
+            self._tests[unique_id] = home, kept
+            for parent in group.nodes[unique_id].depends_on:
                 if parent in self._tasks:
-                    self._tasks[parent] >> task
-        self._tasks |= group.tasks_map
+                    _put_after(self._tasks[parent], kept)
         if self._select is not None:
             self._select >> group
+
+
+def _follows(group: ProjectTaskGroup, other: ProjectTaskGroup) -> bool:
+    """Whether data flows from `other` to `group`, and not the other way too."""
+    return bool(_ancestors(group) & other.tasks_map.keys()) and not _ancestors(other) & group.tasks_map.keys()
+
+
+def _ancestors(group: ProjectTaskGroup) -> set[str]:
+    nodes = group.dbt_graph.nodes
+    found: set[str] = set()
+    new = {unique_id for unique_id in group.tasks_map if not unique_id.startswith("test.")}
+    while new:
+        new = {parent for unique_id in new if unique_id in nodes for parent in nodes[unique_id].depends_on} - found
+        found |= new
+    return found
+
+
+def _put_after(before: BaseOperator | TaskGroup, task: BaseOperator) -> None:
+    for leaf in [before] if isinstance(before, BaseOperator) else list(before.get_leaves()):
+        if leaf.node_id not in task.upstream_task_ids:
+            leaf >> task
 
 
 def _remove(task: BaseOperator) -> None:

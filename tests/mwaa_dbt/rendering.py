@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -60,7 +61,7 @@ def ours(
     with DAG("compared", schedule=None, params=project.run_params() if form else None) as dag:
         made = [project.task_group(**group) for group in groups]
         if chain:
-            for before, after in zip(made, made[1:], strict=False):
+            for before, after in itertools.pairwise(made):
                 before >> after
     return dag
 
