@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cosmos.config import ProfileConfig
 from cosmos.dbt.graph import DbtNode
@@ -24,6 +24,7 @@ from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
 from mwaa_dbt import results, settings
 from mwaa_dbt.compat import AirflowSkipException
 from mwaa_dbt.errors import ConfigurationError, DbtError, DbtTestsFailed
+from mwaa_dbt.lean import LeanOperator
 from mwaa_dbt.process import DbtProcess, DbtRequest, start
 from mwaa_dbt.profiles import ConnectionProfileMapping
 from mwaa_dbt.run_form import RunForm
@@ -37,7 +38,7 @@ _AIRFLOW_ONLY = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW")
 _NEEDS_NODES = ("run", "build", "seed", "snapshot")
 
 
-class PrebuiltVirtualenv(DbtVirtualenvBaseOperator):
+class PrebuiltVirtualenv(LeanOperator):
     """Runs one dbt command in the prebuilt virtualenv; first in the bases of every operator below.
 
     Args:
@@ -45,17 +46,14 @@ class PrebuiltVirtualenv(DbtVirtualenvBaseOperator):
         resolve: for a task about several nodes: returns the unique ids that a run's form selects.
     """
 
-    #: Cosmos logs an error for every task at every parse unless something stands here (virtualenv.py:93).
-    _REQUIREMENTS = ("startup.sh",)
-
     def __init__(
         self,
-        *args: Any,
+        *,
         node_ids: tuple[str, ...] = (),
         resolve: Callable[[RunForm], set[str]] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **{"py_requirements": list(self._REQUIREMENTS), **kwargs})
+        super().__init__(**kwargs)
         self.node_ids = node_ids
         self._resolve = resolve
         self._process: DbtProcess | None = None
@@ -202,13 +200,19 @@ def existing_project(project_dir: Path) -> Path:
 class DbtRunVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtRunVirtualenvOperator):
     """``dbt run`` for one model."""
 
+    command_args: ClassVar[dict[str, Any]] = {"full_refresh": False}
+
 
 class DbtTestVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtTestVirtualenvOperator):
     """``dbt test`` for one node's tests, one test with several parents, or a group's."""
 
+    command_args: ClassVar[dict[str, Any]] = {"on_warning_callback": None}
+
 
 class DbtSeedVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSeedVirtualenvOperator):
     """``dbt seed`` for one seed."""
+
+    command_args: ClassVar[dict[str, Any]] = {"full_refresh": False}
 
 
 class DbtSnapshotVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSnapshotVirtualenvOperator):
@@ -218,10 +222,16 @@ class DbtSnapshotVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSna
 class DbtBuildVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtBuildVirtualenvOperator):
     """``dbt build`` for one node and its tests."""
 
+    command_args: ClassVar[dict[str, Any]] = {"full_refresh": False, "log_format": None, "on_warning_callback": None}
+
 
 class DbtSourceVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSourceVirtualenvOperator):
     """``dbt source freshness`` for one source."""
 
+    command_args: ClassVar[dict[str, Any]] = {"on_warning_callback": None}
+
 
 class DbtRunOperationVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtRunOperationVirtualenvOperator):
     """``dbt run-operation`` for one macro."""
+
+    command_args: ClassVar[dict[str, Any]] = {"macro_name": None, "args": None}
