@@ -9,7 +9,7 @@ import mwaactl.commands
 
 
 class LazyGroup(click.Group):
-    """Finds its commands in mwaactl/commands, so that `mwaactl --help` and each command pay only for their own imports."""
+    """Finds its commands in mwaactl/commands and imports one only when it is called or described."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in alphabetical order."""

@@ -13,7 +13,7 @@ from click.decorators import FC
 from rich.console import Console
 from rich.table import Table
 
-from mwaactl.errors import INTERRUPTED, NOT_RUNNING, Problem
+from mwaactl.errors import INTERRUPTED, Problem
 from mwaactl.local.layout import Layout
 
 as_json = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
@@ -55,6 +55,9 @@ def _print_import_errors(found: Any) -> None:
     for error in found.import_errors:
         talk(click.style(f"\n{error['filename']} can't be imported:", fg="red"))
         talk("  " + "\n  ".join(error["stack_trace"].strip().splitlines()[-12:]))
+    for file in found.unparsed:
+        talk(click.style(f"\n{file} was not parsed in time.", fg="red"))
+        talk("  -> See `make logs ARGS=dag-processor`; a file that takes long to parse does too much at import.")
     if found.import_errors:
         talk("  -> Correct the file; it is synced with `make up`.")
 
@@ -166,7 +169,7 @@ def messages(directory: Path | None, source: Path | None, form: str, clear: bool
 @as_json
 @click.option("--day", default="2013-01-01", show_default=True, help="The day of data to load.")
 def run(directory: Path | None, source: Path | None, form: str, day: str) -> None:
-    """Run the demo to its end: load one day, transform it, show what came out. Exit status 0 only if all of it succeeded."""
+    """Load one day, transform it, show what came out. Exit status 0 only if all of it succeeded."""
     from mwaactl.local import demo
 
     demo.run(Layout.of(directory, source), day, form)
@@ -201,6 +204,3 @@ def trigger(
     ended = follow.follow(api, dag_id, run_id)
     report.show_run(api, ended, form)
     sys.exit(0 if ended.state == "success" else 1)
-
-
-__all__ = ["NOT_RUNNING", "local"]

@@ -49,7 +49,7 @@ def container_environment(layout: Layout, container: str, venv: Path, ports: dic
         if name.upper() in PASSED_ON or (name.startswith(PASSED_ON_PREFIXES) and name != "PIP_USER")
     }
     caches = {}
-    # HOME is the container's, so the package caches and the developer's pip settings are named: a build needs no download.
+    # HOME is the container's, so the developer's package caches and pip settings are named: builds need no download.
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for variable, folder in (("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")):
         caches[variable] = os.environ.get(variable) or str(home / folder)
@@ -128,7 +128,7 @@ def _belongs(process: psutil.Process, root: Path) -> bool:
 
 
 def leftovers(root: Path, but: Iterable[int] = ()) -> list[psutil.Process]:
-    """Return this user's living processes that belong to the environment at `root`, without those whose pid is in `but`."""
+    """Return this user's living processes of the environment at `root`, except those whose pid is in `but`."""
     ignored = {os.getpid(), *but}
     found = []
     for candidate in psutil.process_iter(["uids", "status"]):

@@ -29,6 +29,7 @@ class Status:
     components: dict[str, dict[str, Any]] = field(default_factory=dict)
     dags: list[dict[str, Any]] = field(default_factory=list)
     import_errors: list[dict[str, Any]] = field(default_factory=list)
+    unparsed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None
     memory_mb: int = 0
@@ -37,7 +38,7 @@ class Status:
     def healthy(self) -> bool:
         """True when the environment is up, every component gave a sign of life and every DAG file could be imported."""
         alive = all(component["healthy"] for component in self.components.values())
-        return self.phase == "ready" and alive and not self.import_errors
+        return self.phase == "ready" and alive and not self.import_errors and not self.unparsed
 
 
 def up(layout: Layout) -> Status:
@@ -106,7 +107,7 @@ def _follow(layout: Layout, before: int, process: psutil.Process, own: bool) -> 
 
 
 def down(layout: Layout, delete: bool = False) -> bool:
-    """End every process of the environment; return whether there was any. With `delete`, remove its directory as well."""
+    """End every process of the environment; return whether there was any. `delete` removes its directory, too."""
     with exclusive(layout, wait=5):
         found = _end(layout)
         if delete:
@@ -124,7 +125,7 @@ def _end(layout: Layout) -> bool:
 
 
 def _clear(layout: Layout) -> bool:
-    """End what a supervisor left behind that was killed. Children of ours that only ask for the way (this process) stay."""
+    """End what a killed supervisor left behind; return whether there was anything. This process and its parents stay."""
     me = psutil.Process()
     left = components.leftovers(layout.root, but=[me.pid, *(p.pid for p in me.parents())])
     components.end(left, grace=3)
@@ -166,6 +167,8 @@ def _ask_airflow(found: Status, state: dict[str, Any]) -> None:
         for dag in api.all("/dags", "dags", exclude_stale=True)
     ]
     found.import_errors = health.import_errors(api)
+    seen = {dag["file"] for dag in found.dags} | {error["filename"] for error in found.import_errors}
+    found.unparsed = [file for file in state.get("unparsed", ()) if file not in seen]
 
 
 def exit_status(found: Status) -> int:

@@ -30,7 +30,7 @@ def day_interval(day: str) -> tuple[str, str]:
 
 
 def run(layout: Layout, day: str, form: str) -> None:
-    """Start the environment if need be, load `day`, transform it, print what happened and exit: 0 only if all succeeded."""
+    """Start the environment if need be, load `day`, transform it, print what happened; exit with 0 if all succeeded."""
     interval = day_interval(day)
     found = control.up(layout)
     if found.import_errors:

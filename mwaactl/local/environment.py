@@ -109,13 +109,13 @@ def migrate(layout: Layout, venv: Path, environment: dict[str, str], told: Told)
     command = [str(venv / "bin" / "airflow"), "db", "migrate"]
     log = layout.logs / "database.log"
     with log.open("wb") as output:
-        status = subprocess.run(
+        status = subprocess.run(  # noqa: S603
             command, env=environment, cwd=layout.airflow_home, stdout=output, stderr=output
         ).returncode
     if status:
         lines = log.read_text(errors="replace").splitlines()[-8:]
         raise Problem(
             f"`airflow db migrate` failed on {database}:\n    " + "\n    ".join(lines),
-            f"Read {log}. If the database is damaged or of a newer Airflow, `mwaactl local down --delete` starts afresh.",
+            f"Read {log}. If the database is damaged or newer, start afresh: `mwaactl local down --delete`.",
         )
     marker.write_text(wanted)

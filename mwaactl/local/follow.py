@@ -134,7 +134,7 @@ def follow(api: Api, dag_id: str, run_id: str, limit: float = 3600) -> Run:
 def wait_for_run(
     api: Api, dag_id: str, after: float, limit: float, of_type: Callable[[str], bool] = lambda _: True
 ) -> str | None:
-    """Return the id of the first run of `dag_id` created after the moment `after`; None when none came within `limit` s."""
+    """Return the id of the first run of `dag_id` after the moment `after`; None if none came within `limit` seconds."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         runs = api.get(f"/dags/{quote(dag_id)}/dagRuns", order_by="-run_after", limit=20)["dag_runs"]
@@ -151,7 +151,7 @@ def log_lines(api: Api, run: Run, task: dict[str, Any], last: int = 12) -> list[
     content = api.get(f"{path}/logs/{task['try_number'] or 1}", map_index=task["map_index"], full_content=True)[
         "content"
     ]
-    records = [record if isinstance(record, dict) else {"event": str(record)} for record in content]
+    records: list[dict[str, Any]] = [one if isinstance(one, dict) else {"event": str(one)} for one in content]
     errors = [record for record in records if record.get("level") in ("error", "critical")]
     lines: list[str] = []
     for record in errors or records:

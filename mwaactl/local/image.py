@@ -1,5 +1,6 @@
 """MWAA's image and the user's requirements, as one virtualenv per (image, requirements, Python)."""
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -35,8 +36,8 @@ def uv() -> str:
 
 def _run(arguments: list[str], told: Told) -> tuple[int, list[str]]:
     """Run a command outside any project, tell each line as it comes, and return status and lines."""
-    # In "/" because uv would otherwise apply this repository's uv.toml; the user's own uv settings (mirrors) still hold.
-    with subprocess.Popen(
+    # In "/" because uv would otherwise apply this repository's uv.toml; the user's own settings (mirrors) hold.
+    with subprocess.Popen(  # noqa: S603
         arguments, cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     ) as process:
         lines: list[str] = []
@@ -57,10 +58,10 @@ def _key(version: str, requirements: bytes) -> str:
 
 
 def environment(venvs: Path, version: str, requirements: Path, told: Told) -> Path:
-    """Return the virtualenv with MWAA's image of Airflow `version` plus `requirements`; build it when it isn't there yet.
+    """Return the virtualenv with MWAA's image of Airflow `version` plus `requirements`; build it if need be.
 
     As on MWAA, requirements are held to the essential constraints always, and to the image's constraints when the file
-    names none. Raises Problem when something can't be installed. (MWAA logs that and starts Airflow without the packages.)
+    names none. Raises Problem when something can't be installed. (MWAA logs that and starts without the packages.)
     """
     image = IMAGES / version
     if not image.is_dir():
@@ -70,21 +71,28 @@ def environment(venvs: Path, version: str, requirements: Path, told: Told) -> Pa
     venv = venvs / _key(version, content)
     if (venv / MARKER).is_file():
         return venv
+    venvs.mkdir(parents=True, exist_ok=True)
+    with (venvs / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two environments may boot at once
+        if not (venv / MARKER).is_file():
+            _build(venv, image, requirements, content, told)
+    return venv
+
+
+def _build(venv: Path, image: Path, requirements: Path, content: bytes, told: Told) -> None:
     if venv.exists():
         told("removing an unfinished virtualenv")
         shutil.rmtree(venv)
-    venvs.mkdir(parents=True, exist_ok=True)
     status, lines = _run([uv(), "venv", "--quiet", "--python", sys.executable, str(venv)], told)
     if status:
         raise Problem(f"uv could not make the virtualenv {venv}: " + "\n  ".join(lines[-5:]), "See the lines above.")
 
     essential = ["-c", str(image / "essential-constraints.txt")]
     everything = ["-c", str(image / "constraints.txt"), *essential]
-    _install(venv, ["-r", str(image / "preinstalled.txt"), *everything], f"MWAA's image of Airflow {version}", told)
+    _install(venv, ["-r", str(image / "preinstalled.txt"), *everything], f"MWAA's image of Airflow {image.name}", told)
     brings_own = any(NAMES_CONSTRAINTS.search(line) for line in content.decode().splitlines())
     _install(venv, ["-r", str(requirements), *(essential if brings_own else everything)], "requirements.txt", told)
     (venv / MARKER).write_text("complete\n")
-    return venv
 
 
 def _install(venv: Path, arguments: list[str], what: str, told: Told) -> None:

@@ -14,7 +14,7 @@ from mwaactl.local.state import write_json
 
 
 class Journal:
-    """The supervisor's state: its phase (starting, ready, updating, failed, stopping) and the steps of the current work."""
+    """The supervisor's state: its phase (starting, ready, updating, failed, stopping, stopped) and current steps."""
 
     def __init__(self, layout: Layout) -> None:
         self._path = layout.state_file

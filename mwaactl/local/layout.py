@@ -24,7 +24,7 @@ class Layout:
 
     @classmethod
     def of(cls, directory: Path | None = None, source: Path | None = None) -> "Layout":
-        """Return the layout for `directory` and `source`; None means MWAACTL_LOCAL_DIR / MWAACTL_SOURCE, then the defaults."""
+        """Return a layout; None stands for MWAACTL_LOCAL_DIR and MWAACTL_SOURCE, else for the defaults."""
         root = directory or Path(os.environ.get("MWAACTL_LOCAL_DIR") or REPOSITORY / ".local" / "environment")
         project = source or Path(os.environ.get("MWAACTL_SOURCE") or REPOSITORY)
         return cls(root=root.resolve(), source=project.resolve(), venvs=REPOSITORY / ".local" / "venvs")

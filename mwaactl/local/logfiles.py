@@ -3,8 +3,8 @@
 import time
 from collections import deque
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from mwaactl.errors import NOT_RUNNING, Problem
 
@@ -19,7 +19,7 @@ def lines(folder: Path, component: str | None, last: int, follow: bool) -> Itera
         names = ", ".join(path.stem for path in sorted(folder.glob("*.log")))
         next_step = f"Choose one of {names}." if names else "Start it with `make up`."
         raise Problem(f"There is no log {component or ''} in {folder}.", next_step, NOT_RUNNING)
-    opened: list[tuple[str, BinaryIO]] = []
+    opened: list[tuple[str, BufferedReader]] = []
     for path in found:
         file = path.open("rb")
         prefix = "" if component else f"{path.stem:<16} "

@@ -36,7 +36,7 @@ def execute(
         result = Path(temporary) / "environment.json"
         with (
             log.open("wb") as output,
-            subprocess.Popen(
+            subprocess.Popen(  # noqa: S603
                 ["/bin/bash", str(WRAPPER), str(result), str(python)],
                 env=environment,
                 cwd=home,
@@ -65,12 +65,12 @@ def execute(
     component = environment.get("MWAA_AIRFLOW_COMPONENT", "")
     if timed_out:
         raise Problem(
-            f"startup.sh took longer than {limit:.0f} s for the component {component} and was ended, as on MWAA. {_tail(log)}",
+            f"startup.sh as {component} took longer than {limit:.0f} s and was ended, as on MWAA. {_tail(log)}",
             f"Read {log} and make the slow step faster (wheels in plugins/wheels need no download).",
         )
     if not exported:
         raise Problem(
-            f"startup.sh failed for the component {component}; on MWAA this container never becomes healthy. {_tail(log)}",
+            f"startup.sh failed as {component}; on MWAA this container never becomes healthy. {_tail(log)}",
             f"Read {log}, correct the cause and repeat `make up`.",
         )
     return {

@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def process(pid: int | None, started: float | None) -> psutil.Process | None:
-    """Return the living process `pid` that was started at `started`; None when it is gone or the pid is another's now."""
+    """Return the living process `pid` that started at `started`; None when it is gone or the pid is another's."""
     if not pid or not started:
         return None
     try:

@@ -280,7 +280,7 @@ class Supervisor:
     def stop_airflow(self) -> None:
         """End the components, then whatever their tasks left behind."""
         mine = [psutil.Process(c.process.pid) for c in self.running.values() if c.process.poll() is None]
-        killed = components.end(mine, grace=8)
+        killed = components.end(mine, grace=3)
         for component in self.running.values():
             component.process.wait()
         self.running = {}
