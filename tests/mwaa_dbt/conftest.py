@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -92,6 +92,5 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 
 @pytest.fixture(autouse=True)
-def _no_stray_settings(monkeypatch: pytest.MonkeyPatch, venv: Path) -> Iterator[None]:
+def _no_stray_settings(monkeypatch: pytest.MonkeyPatch, venv: Path) -> None:
     monkeypatch.setenv("DBT_VENV_PATH", str(venv))
-    yield

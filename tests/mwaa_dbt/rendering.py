@@ -40,7 +40,7 @@ def picture(dag: DAG, without: Iterable[str] = ()) -> dict[str, Task]:
 
 
 def command(task: Any) -> tuple[str, ...]:
-    """Return the arguments that `task` gives to dbt; the names in one selection sorted, as their order is nothing to it.
+    """Return the arguments that `task` gives to dbt; names in a selection sorted: their order is nothing to it.
 
     (Stock Cosmos takes it from dbt's manifest, or from a set; ours is sorted by unique id.)
     """
