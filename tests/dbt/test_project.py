@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 import pytest
-from conftest import PROJECT, Dbt
+
+from tests.dbt.harness import PROJECT, Dbt
 
 BUILT = ("model", "seed", "snapshot")
 

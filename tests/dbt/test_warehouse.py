@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import Dbt
+
+from tests.dbt.harness import Dbt
 
 D1, D2, D3 = "2013-01-01", "2013-01-02", "2013-01-03"
 DATA_ONLY = ["build", "--exclude-resource-type", "test", "unit_test"]
@@ -83,7 +84,7 @@ def test_any_order_and_any_repetition_give_the_same_tables(
     dbt.run(
         *(load(landing, table, day) for table, day in loads(D3)), DATA_ONLY,
         *(load(landing, table, day) for table, day in loads(D1)), DATA_ONLY, DATA_ONLY,
-        *(load(landing, table, day) for table, day in loads(D2, D2, D3)), ["build"],
+        *(load(landing, table, day) for table, day in loads(D2, D2, D3)), DATA_ONLY,
         warehouse=warehouse,
     )  # fmt: skip
     expected, found = content(in_order), content(warehouse)
@@ -104,7 +105,7 @@ def test_a_reloaded_day_replaces_its_rows_and_nothing_else(
     corrected = tmp_path / "corrected.csv.gz"
     with gzip.open(landing / f"flights/{D2}.csv.gz", "rt") as stream, gzip.open(corrected, "wt") as out:
         out.writelines(stream.readlines()[:101])
-    dbt.run(load(landing, "flights", D2, corrected), ["build"], warehouse=warehouse)
+    dbt.run(load(landing, "flights", D2, corrected), ["build", "--select", "flights"], warehouse=warehouse)
     days = (
         "select flight_date::text, count(*), count(distinct loaded_at) from dev_marts.flights group by all order by all"
     )
@@ -122,7 +123,8 @@ def test_the_snapshot_keeps_what_a_plane_was(dbt: Dbt, landing: Path, in_order: 
     registry = tmp_path / "planes.csv.gz"
     with gzip.open(registry, "wt") as out:
         out.writelines([header, changed.replace(",55,,", ",50,,"), *rest])
-    dbt.run(load(landing, "planes", path=registry), ["build"], DATA_ONLY, warehouse=warehouse)
+    build = ["build", "--select", "planes_history+"]
+    dbt.run(load(landing, "planes", path=registry), build, ["snapshot"], warehouse=warehouse)
 
     plane = changed.split(",")[0]
     history = (
@@ -137,7 +139,7 @@ def test_the_snapshot_keeps_what_a_plane_was(dbt: Dbt, landing: Path, in_order: 
 
 def test_a_build_on_the_first_day_with_empty_raw_tables(dbt: Dbt, tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
-    dbt.run(["run-operation", "create_raw_tables"], ["build"], DATA_ONLY, warehouse=warehouse)
+    dbt.run(["run-operation", "create_raw_tables"], ["build"], ["run", "--select", "flights"], warehouse=warehouse)
     assert rows(warehouse, "select count(*) from dev_marts.flights") == [(0,)]
     assert rows(warehouse, "select count(*), sum(flights) from dev_marts.airlines") == [(16, 0)]
 
