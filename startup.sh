@@ -64,7 +64,7 @@ _mwaa_dbt_build() (
     # From "/", so that no project's uv.toml or pyproject.toml is taken for settings.
     cd / || return 1
     unset PIP_USER PIP_CONSTRAINT PIP_REQUIRE_VIRTUALENV
-    export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CONFIG=1 UV_NO_PROGRESS=1
+    export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CONFIG=1 UV_NO_PROGRESS=1 UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
     if [ -n "${PIP_INDEX_URL:-}" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then
         export UV_DEFAULT_INDEX="$PIP_INDEX_URL"
     fi

@@ -14,10 +14,8 @@ class Problem(click.ClickException):
     `what` names the file, setting or command; `next_step` is a sentence that starts with a verb.
     """
 
-    exit_code: int
-
     def __init__(self, what: str, next_step: str = "", exit_code: int = FAILED) -> None:
         super().__init__(f"{what}\n  -> {next_step}" if next_step else what)
         self.what = what
         self.next_step = next_step
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]

@@ -4,6 +4,8 @@
 #
 # PYTHON chooses the interpreter; otherwise the first of python3, python3.12, python3.11 that fits.
 set -eu
+# Where a company has its own certificates, uv must know them as pip and git do.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 uv_version=0.13.8
 
 say() { printf '%s\n' "$*" >&2; }
@@ -38,8 +40,14 @@ if [ "$(.local/uv/bin/uv --version 2>/dev/null | cut -d ' ' -f 2)" != "$uv_versi
     say "setup: uv $uv_version into .local/uv"
     rm -rf .local/uv
     "$python" -m venv .local/uv
-    .local/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version"
+    .local/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version" || {
+        say "  -> uv could not be installed (pip's reason is above). Is there a way to a Python package index?"
+        exit 1
+    }
 fi
 say "setup: packages into .venv (with $python)"
-UV_PYTHON_DOWNLOADS=never UV_PYTHON="$python" .local/uv/bin/uv sync --locked --quiet
+if ! UV_PYTHON_DOWNLOADS=never UV_PYTHON="$python" .local/uv/bin/uv sync --locked --quiet; then
+    say "  -> The packages could not be installed (uv's reason is above). Repeat the command when the cause is gone."
+    exit 1
+fi
 printf '%s\n' "$stamp" >.venv/.ready

@@ -31,6 +31,8 @@ def uv() -> str:
     found = os.environ.get("UV") or (str(own) if own.is_file() else shutil.which("uv"))
     if not found:
         raise Problem("uv is not installed.", "Run `make setup`, which puts it into .local/uv.")
+    # Where a company has its own certificates, uv must know them as pip and git do.
+    os.environ.setdefault("UV_SYSTEM_CERTS", "true")
     return found
 
 
