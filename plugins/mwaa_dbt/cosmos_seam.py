@@ -7,6 +7,7 @@ tests/mwaa_dbt/test_cosmos_seam.py fails when Cosmos changes underneath.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cosmos.config import ProjectConfig
 from cosmos.constants import TestBehavior
 from cosmos.dbt.graph import DbtGraph
 
-from mwaa_dbt import behavior, manifest, render_manifest
+from mwaa_dbt import behavior, manifest, render_manifest, settings, task_scope
 
 
 class RenderedProject(ProjectConfig):  # type: ignore[misc]  # Cosmos ships no types
@@ -29,6 +30,7 @@ class RenderedProject(ProjectConfig):  # type: ignore[misc]  # Cosmos ships no t
             install_dbt_deps=False,
         )
         self.default_behavior = default_behavior
+        self._cut: dict[str, Any] | None = None
 
     def validate_project(self) -> None:
         """Check the manifest, in our words.
@@ -42,9 +44,26 @@ class RenderedProject(ProjectConfig):  # type: ignore[misc]  # Cosmos ships no t
         """Return True: `validate_project` came first."""
         return True
 
+    def for_task(self, task: str) -> RenderedProject | None:
+        """Return this project with only what `task` (its id below the group) needs; None if that can't be told."""
+        cut = task_scope.cut_to_task(self.render_manifest_path, task)
+        if cut is None:
+            return None
+        scoped = copy.copy(self)
+        scoped._cut = cut
+        return scoped
+
     def rendered_manifest(self) -> dict[str, Any]:
-        """Return the manifest that Cosmos is to render."""
-        loaded = manifest.load(self.render_manifest_path, self.project_name)
+        """Return the manifest that Cosmos is to render.
+
+        Raises:
+            ManifestError: if it is missing, damaged, another project's, or built by another dbt.
+        """
+        loaded = self._cut
+        if loaded is None:
+            path = self.render_manifest_path
+            loaded = manifest.load(path, self.project_name)
+            manifest.check_dbt_version(loaded, path, settings.pinned_dbt_version())
         return behavior.without_unwanted_tests(loaded, self.default_behavior)
 
 

@@ -7,16 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator, Param, TaskGroup
+from airflow.sdk import Param
 from cosmos.config import ExecutionConfig, RenderConfig
 from cosmos.constants import LoadMode, TestBehavior
 from cosmos.dbt.graph import DbtGraph, DbtNode
 
-from mwaa_dbt import manifest, render_manifest, run_form, selection, settings
+from mwaa_dbt import run_form, selection, settings
 from mwaa_dbt.cosmos_seam import RenderedProject
+from mwaa_dbt.dag_rendering import DagRendering
 from mwaa_dbt.operators import DbtRunOperationVirtualenvOperator, profile_config
 from mwaa_dbt.run_form import RunForm
-from mwaa_dbt.select_nodes import SelectNodes
 from mwaa_dbt.task_group import GroupConfig, ProjectTaskGroup
 
 
@@ -26,20 +26,26 @@ class DbtProject:
     Args:
         name: the folder's name, which is also the project's (`name` in dbt_project.yml) and the profile's.
         test_behavior: when tests run, for nodes that don't say so themselves: after_each, build, after_all or none.
+        task_scope: whether a worker builds only the task it runs; None: as [mwaa_dbt] task_scope says. False for a
+            DAG file that takes single tasks out of the groups, since in a worker the other tasks aren't there.
 
     Nothing is read before the first task group is made.
     """
 
-    def __init__(self, name: str, test_behavior: str | TestBehavior = TestBehavior.AFTER_EACH) -> None:
+    def __init__(
+        self,
+        name: str,
+        test_behavior: str | TestBehavior = TestBehavior.AFTER_EACH,
+        task_scope: bool | None = None,
+    ) -> None:
         self.name = name
+        self.task_scope = settings.task_scope() if task_scope is None else task_scope
         self.project_dir: Path = settings.dbt_root() / name
         self.test_behavior = TestBehavior(test_behavior)
-        self._renderings: dict[str, _Rendering] = {}
+        self._renderings: dict[str, DagRendering] = {}
 
     @cached_property
     def _config(self) -> RenderedProject:
-        path = render_manifest.path_of(self.project_dir)
-        manifest.check_dbt_version(manifest.load(path, self.name), path, settings.pinned_dbt_version())
         return RenderedProject(self.name, self.project_dir, self.test_behavior)
 
     def run_params(self, targets: Sequence[str] = run_form.TARGETS) -> dict[str, Param]:
@@ -73,16 +79,18 @@ class DbtProject:
                     "pool": settings.pool(),
                     # A node runs though its parents were left out of the run, but not if one of them failed.
                     "trigger_rule": "none_failed",
-                    "install_deps": False,
+                    "lean": settings.lean(),
                     **operator_args,
                 },
                 resolve=self.resolve,
+                task_scope=self.task_scope,
             ),
         )
         rendering = self._renderings.get(group.dag.dag_id)
         if rendering is None or rendering.dag is not group.dag:
-            rendering = self._renderings[group.dag.dag_id] = _Rendering(group.dag, self)
-        rendering.add(group)
+            rendering = self._renderings[group.dag.dag_id] = DagRendering(group.dag, self.resolve)
+        if not group.scoped:
+            rendering.add(group)
         return group
 
     def run_operation(
@@ -120,65 +128,3 @@ class DbtProject:
             SelectionError: if it names nodes that don't exist.
         """
         return selection.resolve(self.nodes(), self.project_dir, form.select, form.exclude)
-
-
-class _Rendering:
-    """What one DAG holds of the project so far: keeps tests with parents in several groups single."""
-
-    def __init__(self, dag: DAG, project: DbtProject) -> None:
-        self.dag = dag
-        self._tasks: dict[str, BaseOperator | TaskGroup] = {}
-        self._tests: dict[str, tuple[ProjectTaskGroup, BaseOperator]] = {}
-        # A DAG without the form can't be asked for less than everything.
-        self._select = SelectNodes(task_id="select_nodes", resolve=project.resolve) if "select" in dag.params else None
-
-    def add(self, group: ProjectTaskGroup) -> None:
-        """Connect `group` with what was rendered before."""
-        tests = {unique_id: task for unique_id, task in group.tasks_map.items() if unique_id.startswith("test.")}
-        self._tasks |= {unique_id: task for unique_id, task in group.tasks_map.items() if unique_id not in tests}
-        for unique_id, task in tests.items():
-            home, kept = group, task
-            if earlier := self._tests.get(unique_id):
-                # Groups are chained as data flows, in whatever order they are made: the test stays with the last.
-                if _follows(earlier[0], group):
-                    home, kept = earlier
-                _remove(task if kept is not task else earlier[1])
-            self._tests[unique_id] = home, kept
-            for parent in group.nodes[unique_id].depends_on:
-                if parent in self._tasks:
-                    _put_after(self._tasks[parent], kept)
-        if self._select is not None:
-            self._select >> group
-
-
-def _follows(group: ProjectTaskGroup, other: ProjectTaskGroup) -> bool:
-    """Whether data flows from `other` to `group`, and not the other way too."""
-    return bool(_ancestors(group) & other.tasks_map.keys()) and not _ancestors(other) & group.tasks_map.keys()
-
-
-def _ancestors(group: ProjectTaskGroup) -> set[str]:
-    nodes = group.dbt_graph.nodes
-    found: set[str] = set()
-    new = {unique_id for unique_id in group.tasks_map if not unique_id.startswith("test.")}
-    while new:
-        new = {parent for unique_id in new if unique_id in nodes for parent in nodes[unique_id].depends_on} - found
-        found |= new
-    return found
-
-
-def _put_after(before: BaseOperator | TaskGroup, task: BaseOperator) -> None:
-    for leaf in [before] if isinstance(before, BaseOperator) else list(before.get_leaves()):
-        if leaf.node_id not in task.upstream_task_ids:
-            leaf >> task
-
-
-def _remove(task: BaseOperator) -> None:
-    """Take `task` out of its DAG; what waited for it waits for its parents instead."""
-    upstream, downstream = task.get_direct_relatives(upstream=True), task.get_direct_relatives(upstream=False)
-    for before in list(upstream):
-        before.downstream_task_ids.discard(task.task_id)
-        for after in list(downstream):
-            before >> after
-    for after in list(downstream):
-        after.upstream_task_ids.discard(task.task_id)
-    task.dag._remove_task(task.task_id)

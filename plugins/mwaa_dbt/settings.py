@@ -38,6 +38,8 @@ OPTIONS: dict[str, Option] = {
     "retries": Option("2", "retries of a model, seed or snapshot (tests have none)"),
     "retry_delay": Option("300", "seconds between two tries"),
     "warm": Option("True", "keep one dbt process per project warm on each worker and fork it per task"),
+    "task_scope": Option("True", "a worker that parses a DAG file for one task builds that task only"),
+    "lean": Option("True", "make and connect operators without what Cosmos and Airflow repeat for every task"),
     "compiled_sql": Option("True", "show a node's compiled SQL in the task's rendered template"),
     "slack_conn_id": Option("slack", "connection of type slack or slackwebhook for alerts; empty: no alerts"),
     "slack_channel": Option("#data-alerts", "channel of alerts sent with an API token"),
@@ -105,6 +107,16 @@ def retry_delay() -> timedelta:
 def warm() -> bool:
     """Return whether dbt is kept warm on the worker."""
     return _switch("warm")
+
+
+def task_scope() -> bool:
+    """Return whether a worker builds only the task that it runs."""
+    return _switch("task_scope")
+
+
+def lean() -> bool:
+    """Return whether operators are made and connected the short way (lean.py)."""
+    return _switch("lean")
 
 
 def compiled_sql() -> bool:

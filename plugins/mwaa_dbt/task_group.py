@@ -23,11 +23,12 @@ from cosmos.constants import (
     TestBehavior,
     TestIndirectSelection,
 )
+from cosmos.converter import DbtToAirflowConverter
 from cosmos.core.airflow import get_airflow_task
 from cosmos.core.graph.entities import Task as TaskMetadata
 from cosmos.dbt.graph import DbtNode
 
-from mwaa_dbt import behavior
+from mwaa_dbt import behavior, task_scope
 from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.errors import ManifestError
 from mwaa_dbt.run_form import RunForm
@@ -50,6 +51,7 @@ class GroupConfig:
     exclude: tuple[str, ...]
     operator_args: dict[str, Any]
     resolve: Resolve
+    task_scope: bool
 
     def render_config(self, converters: dict[DbtResourceType, Callable[..., Any]] | None = None) -> RenderConfig:
         """Return Cosmos' configuration of the group.
@@ -74,20 +76,53 @@ class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no t
     """One group of a project's nodes: a task per node, and its tests where the node wants them."""
 
     def __init__(self, group_id: str, config: GroupConfig, **kwargs: Any) -> None:
-        super().__init__(
-            group_id=group_id,
-            project_config=config.project,
+        TaskGroup.__init__(self, group_id=group_id, **kwargs)
+        project, whole = self._scope(config)
+        self.scoped = not whole
+        if project is None:  # a task of another group or DAG runs
+            self.tasks_map: dict[str, BaseOperator | TaskGroup] = {}
+            return
+        render_config = config.render_config(_converters(config))
+        if self.scoped:
+            # The node is of this group, or it had no task here; a selection would miss what was cut away.
+            render_config.select, render_config.exclude = [], []
+        # As DbtTaskGroup does after TaskGroup's own __init__ (cosmos/airflow/task_group.py, 1.15.1).
+        DbtToAirflowConverter.__init__(
+            self,
+            task_group=self,
+            project_config=project,
             profile_config=config.profile,
             execution_config=ExecutionConfig(
                 execution_mode=ExecutionMode.VIRTUALENV,
                 invocation_mode=InvocationMode.SUBPROCESS,
                 dbt_executable_path="dbt",
             ),
-            render_config=config.render_config(_converters(config)),
+            render_config=render_config,
             operator_args=config.operator_args,
-            **kwargs,
         )
-        self._add_tests_after_all(config)
+        if whole:
+            self._add_tests_after_all(config)
+
+    def _scope(self, config: GroupConfig) -> tuple[RenderedProject | None, bool]:
+        """Return what is to be rendered, and whether that is the whole group."""
+        running = task_scope.running_task(self.dag.dag_id) if config.task_scope else None
+        if running is None:
+            return config.project, True
+        task = task_scope.within(running, self.group_id)
+        if task is None:
+            return None, False
+        scoped = None if task == _after_all_id(config) else config.project.for_task(task)
+        return (config.project, True) if scoped is None else (scoped, False)
+
+    def set_downstream(self, task_or_task_list: Any, edge_modifier: Any = None) -> None:
+        """Set what comes after this group, as Airflow does; in a group cut to one task there is no end to come after."""
+        if not self.scoped:
+            super().set_downstream(task_or_task_list, edge_modifier)
+
+    def set_upstream(self, task_or_task_list: Any, edge_modifier: Any = None) -> None:
+        """Set what comes before this group, as Airflow does; in a group cut to one task there is no start."""
+        if not self.scoped:
+            super().set_upstream(task_or_task_list, edge_modifier)
 
     @property
     def nodes(self) -> dict[str, DbtNode]:
@@ -110,7 +145,7 @@ class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no t
             render_config.select = [node.resource_name for node in wanting.values()]
             render_config.exclude = [node.resource_name.split(".")[0] for node in detached]
         meta = create_test_task_metadata(
-            f"{config.project.project_name}_test",
+            _after_all_id(config),
             ExecutionMode.VIRTUALENV,
             TestIndirectSelection.EAGER,
             task_args=_task_args(config, self),
@@ -120,6 +155,10 @@ class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no t
         task = _create(meta, self.dag, self, tuple(wanting), owner=None, resolve=config.resolve)
         for leaf in leaves:
             leaf >> task
+
+
+def _after_all_id(config: GroupConfig) -> str:
+    return f"{config.project.project_name}_test"
 
 
 def _task_args(config: GroupConfig, group: ProjectTaskGroup) -> dict[str, Any]:
@@ -217,6 +256,9 @@ def _create(
     resolve: Resolve | None = None,
 ) -> BaseOperator:
     arguments = dict(meta.arguments)
+    if exclude := arguments.get("exclude"):
+        # Cosmos' order comes from a set and differs between processes: each parse would be a new DAG version.
+        arguments["exclude"] = " ".join(sorted(exclude.split()))
     if owner:
         arguments["owner"] = owner
     if not meta.operator_class.startswith(_STOCK_OPERATORS):  # an ephemeral model: nothing runs
