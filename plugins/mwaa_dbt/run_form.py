@@ -18,7 +18,7 @@ _METHODS = (
 # No quotes, no backslashes, no leading dash: a term can't be mistaken for an option of dbt.
 _TERM = r"@?[0-9]*\+?[A-Za-z_][A-Za-z0-9_.:/*-]*\+?[0-9]*"
 _TERMS = rf"^\s*({_TERM}(,{_TERM})*(\s+|$))*$"
-_VAR_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class RunForm:
             SelectionError: in words, if a value can't be used.
         """
         target = params.get("target") or default_target
-        if not isinstance(target, str):
-            raise SelectionError(f"target must be a text, but is {target!r}.")
+        if not isinstance(target, str) or not _NAME.fullmatch(target):
+            raise SelectionError(f"target must be the name of a dbt target, but is {target!r}.")
         return cls(
             select=_terms(params, "select"),
             exclude=_terms(params, "exclude"),
@@ -128,6 +128,6 @@ def _vars(params: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise SelectionError(f"vars must be a JSON object of names and values, but is {value!r}.")
     for name in value:
-        if not _VAR_NAME.fullmatch(str(name)):
+        if not _NAME.fullmatch(str(name)):
             raise SelectionError(f"vars: {name!r} is no name for a dbt var: letters, digits and _ only.")
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cosmos.constants import DbtResourceType
@@ -15,25 +16,27 @@ from cosmos.exceptions import CosmosValueError
 from mwaa_dbt.errors import SelectionError
 
 #: What Cosmos resolves from a manifest (cosmos/dbt/selector.py); state:, result: and the like need dbt itself.
-METHODS = ("tag", "path", "fqn", "source", "package", "resource_type", "exposure")
+METHODS = ("tag", "path", "fqn", "source", "package", "resource_type")
+_ROOT = Path("/")
 _ATOM = re.compile(r"(?P<before>@|[0-9]*\+)?(?P<core>.*?)(?P<after>\+[0-9]*)?")
 
 
 def resolve(nodes: Mapping[str, DbtNode], project_dir: Path, select: Iterable[str], exclude: Iterable[str]) -> set[str]:
     """Return the unique ids of what `select` names (everything, if empty) without what `exclude` names.
 
-    A test belongs to the selection when dbt would run it: if it or one of its parents is selected
-    (dbt's eager indirect selection).
+    A test belongs to what is selected, or excluded, if it or one of its parents does (dbt's eager indirect selection).
 
     Raises:
         SelectionError: if a term isn't supported or names nothing.
     """
+    # Cosmos compares names with every folder of a file's absolute path: leave only the folders of the project.
+    nodes = {unique_id: replace(node, path_base=_ROOT) for unique_id, node in nodes.items()}
     selected = set(nodes)
     if terms := tuple(select):
-        selected = set().union(*(_of_term(term, nodes, project_dir) for term in terms))
+        selected = set().union(*(_of_term(term, nodes, project_dir.name) for term in terms))
         selected |= {test for test, node in _tests(nodes) if selected.intersection(node.depends_on)}
-    excluded: set[str] = set().union(*(_of_term(term, nodes, project_dir) for term in exclude))
-    excluded |= {test for test, node in _tests(nodes) if node.depends_on and excluded.issuperset(_known(node, nodes))}
+    excluded: set[str] = set().union(*(_of_term(term, nodes, project_dir.name) for term in exclude))
+    excluded |= {test for test, node in _tests(nodes) if excluded.intersection(node.depends_on)}
     return selected - excluded
 
 
@@ -41,24 +44,20 @@ def _tests(nodes: Mapping[str, DbtNode]) -> Iterable[tuple[str, DbtNode]]:
     return ((unique_id, node) for unique_id, node in nodes.items() if node.resource_type == DbtResourceType.TEST)
 
 
-def _known(node: DbtNode, nodes: Mapping[str, DbtNode]) -> set[str]:
-    return {parent for parent in node.depends_on if parent in nodes}
-
-
-def _of_term(term: str, nodes: Mapping[str, DbtNode], project_dir: Path) -> set[str]:
+def _of_term(term: str, nodes: Mapping[str, DbtNode], project: str) -> set[str]:
     # A term on its own: Cosmos would evaluate an exclude on the selected nodes only (selector.py:1445), dbt on all.
     for atom in term.split(","):
-        _check_atom(atom, term, nodes)
+        _check_atom(atom, term, nodes, project)
     try:
-        found = set(select_nodes(project_dir=project_dir, nodes=dict(nodes), select=[term]))
+        found = set(select_nodes(project_dir=_ROOT, nodes=dict(nodes), select=[term]))
     except CosmosValueError as error:
         raise SelectionError(f"{term!r} can't be resolved: {error}") from error
     if not found:
-        raise SelectionError(f"{term!r} selects none of the {len(nodes)} nodes of this project.")
+        raise SelectionError(f"{term!r} selects none of the {len(nodes)} nodes of the project {project}.")
     return found
 
 
-def _check_atom(atom: str, term: str, nodes: Mapping[str, DbtNode]) -> None:
+def _check_atom(atom: str, term: str, nodes: Mapping[str, DbtNode], project: str) -> None:
     match = _ATOM.fullmatch(atom)
     core = match["core"] if match else ""
     method, colon, _ = core.partition(":")
@@ -74,4 +73,6 @@ def _check_atom(atom: str, term: str, nodes: Mapping[str, DbtNode]) -> None:
     if core not in names:
         near = difflib.get_close_matches(core, names, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise SelectionError(f"{term!r}: there is no node, folder or package named {core!r} in this project.{hint}")
+        raise SelectionError(
+            f"{term!r}: there is no node, folder or package named {core!r} in the project {project}.{hint}"
+        )

@@ -1,0 +1,137 @@
+"""The trigger form: what Airflow lets through, and what becomes of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import ParamValidationError
+from mwaa_dbt import run_form
+from mwaa_dbt.errors import SelectionError
+from mwaa_dbt.run_form import RunForm
+
+GOOD: list[dict[str, Any]] = [
+    {},
+    {"select": None, "exclude": None, "vars": None},
+    {"select": ""},
+    {"select": "fct_orders"},
+    {"select": "+fct_orders+ tag:daily,path:models/marts  @int_paid"},
+    {"select": "2+rpt_sales+3", "exclude": "config.materialized:view resource_type:seed"},
+    {"select": "path:models/marts/fct_orders.sql"},
+    {"select": "fqn:zoo.staging.stg_orders source:shop.visits+"},
+    {"full_refresh": True, "target": "prod"},
+    {"vars": {"window_days": 7, "names": ["a"], "deep": {"a": None}}},
+]
+BAD: list[dict[str, Any]] = [
+    {"select": "--vars"},
+    {"select": "fct_orders --full-refresh"},
+    {"select": "-s"},
+    {"exclude": "+-x"},
+    {"select": "fct_orders; rm -rf /"},
+    {"select": "$(id)"},
+    {"select": "`id`"},
+    {"select": "a|b"},
+    {"select": "a\\b"},
+    {"select": "'a'"},
+    {"select": "{{ 1 }}"},
+    {"select": "a,,b"},
+    {"select": ",a"},
+    {"select": "a, b"},
+    {"select": 5},
+    {"select": ["fct_orders"]},
+    {"full_refresh": "yes"},
+    {"full_refresh": None},
+    {"target": "--x"},
+    {"target": "nowhere"},
+    {"target": 5},
+    {"vars": "a: 1"},
+    {"vars": [1]},
+]
+
+
+@pytest.fixture
+def dag() -> DAG:
+    with DAG("form", schedule=None, params=run_form.params("dev")) as dag:
+        pass
+    return dag
+
+
+def filled_in(dag: DAG, values: dict[str, Any]) -> dict[str, Any]:
+    """Return what Airflow makes of `values` when somebody triggers a run with them (REST, CLI, form)."""
+    form = ParamsDict(copy.deepcopy(dict(dag.params.items())))
+    form.update(values)
+    return dict(form.validate())
+
+
+def test_the_form_is_valid_as_it_is(dag: DAG) -> None:
+    dag.validate()
+    assert filled_in(dag, {}) == {
+        "select": None,
+        "exclude": None,
+        "full_refresh": False,
+        "target": "dev",
+        "vars": None,
+    }
+    for param in (dag.params.get_param(name) for name in dag.params):
+        assert param.schema["title"]
+        assert param.description
+    json.dumps({name: dag.params.get_param(name).schema for name in dag.params})
+
+
+@pytest.mark.parametrize("values", GOOD, ids=str)
+def test_good_values_get_through(dag: DAG, values: dict[str, Any]) -> None:
+    form = RunForm.of(filled_in(dag, values), "dev")
+    assert form.partial == bool((values.get("select") or "").strip() or values.get("exclude"))
+    assert form.select == tuple((values.get("select") or "").split())
+    assert form.vars == (values.get("vars") or {})
+
+
+@pytest.mark.parametrize("values", BAD, ids=str)
+def test_bad_values_are_refused_before_there_is_a_run(dag: DAG, values: dict[str, Any]) -> None:
+    with pytest.raises(ParamValidationError):
+        filled_in(dag, values)
+
+
+@pytest.mark.parametrize("values", [bad for bad in BAD if "nowhere" not in bad.values()], ids=str)
+def test_bad_values_are_refused_by_the_task_too(values: dict[str, Any]) -> None:
+    """Airflow doesn't check the params of every way into a run."""
+    if values == {"full_refresh": None}:
+        values = {"full_refresh": "False"}
+    with pytest.raises(SelectionError) as error:
+        RunForm.of(values, "dev")
+    (name,) = values
+    assert name in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["--flag", "a b", "a-b", "", "{{ x }}"])
+def test_names_of_vars_are_names(name: str) -> None:
+    with pytest.raises(SelectionError, match="vars"):
+        RunForm.of({"vars": {name: 1}}, "dev")
+
+
+def test_nothing_that_starts_with_a_dash_gets_through(dag: DAG) -> None:
+    for text in ("-a", "a -b", "a --b", " -a", "\t-a", "\n--a", "a,-b", "a,--b", "+-a", "1-a", "@-a"):
+        with pytest.raises(ParamValidationError):
+            filled_in(dag, {"select": text})
+        with pytest.raises(SelectionError):
+            RunForm.of({"select": text}, "dev")
+
+
+def test_target(dag: DAG) -> None:
+    assert dag.params.get_param("target").schema["enum"] == ["dev", "stage", "prod"]
+    assert run_form.params("blue")["target"].schema["enum"] == ["blue", "dev", "stage", "prod"]
+    assert RunForm.of({"target": "prod"}, "dev").target_given
+    assert not RunForm.of({"target": "dev"}, "dev").target_given
+    assert RunForm.of({}, "dev") == RunForm(target="dev")
+
+
+def test_a_dag_without_the_form_runs_everything(dbt_root: Path) -> None:
+    from tests.mwaa_dbt import rendering
+
+    assert "select_nodes" not in rendering.ours("zoo").task_ids
+    assert not RunForm.of({}, "dev").partial

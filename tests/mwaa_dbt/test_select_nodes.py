@@ -1,0 +1,94 @@
+"""The first task of a run skips what the form leaves out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import DownstreamTasksSkipped
+from mwaa_dbt.errors import SelectionError
+
+from tests.mwaa_dbt import rendering
+
+GROUPS = [
+    {"group_id": "seeds", "select": ["resource_type:seed"]},
+    {"group_id": "staging", "select": ["path:models/staging"]},
+    {"group_id": "rest", "select": ["path:models/intermediate", "path:models/marts", "package:toolbox"]},
+]
+
+
+@pytest.fixture
+def dag(dbt_root: Path) -> DAG:
+    return rendering.ours("zoo", groups=GROUPS, form=True, chain=True)
+
+
+def kept(dag: DAG, **params: Any) -> set[str]:
+    """Return the ids of the tasks that are left to run (but the first one and ephemeral models)."""
+    everything = {task.task_id for task in dag.tasks if hasattr(task, "build_cmd")}
+    try:
+        dag.get_task("select_nodes").execute({"params": {"full_refresh": False, **params}})
+    except DownstreamTasksSkipped as skipped:
+        return everything - set(skipped.tasks)
+    return everything
+
+
+def test_an_empty_form_skips_nothing(dag: DAG) -> None:
+    assert len(kept(dag)) > 25
+    assert kept(dag, select="", exclude=None) == kept(dag)
+
+
+def test_a_node_runs_with_its_tests(dag: DAG) -> None:
+    assert kept(dag, select="stg_customers") == {
+        "staging.stg_customers.run",
+        "staging.stg_customers.test",
+        # eager: tests that another parent shares belong to the selection
+        "staging.relationships_stg_orders_customer_id__customer_id__ref_stg_customers__test",
+        "rest.relationships_fct_orders_customer_id__customer_id__ref_stg_customers__test",
+    }
+
+
+def test_selection_and_exclusion_across_groups(dag: DAG) -> None:
+    some = kept(dag, select="+fct_divided", exclude="resource_type:seed")
+    assert some == {
+        "staging.stg_orders_model_build",
+        "staging.relationships_stg_orders_customer_id__customer_id__ref_stg_customers__test",
+        "rest.int_paid_run",
+        "rest.zoo_test",
+        "rest.fct_divided.run",
+        "rest.fct_divided.test",
+    }
+
+
+def test_an_excluded_nodes_tests_with_several_parents_are_left_out(dag: DAG) -> None:
+    left_out = kept(dag) - kept(dag, exclude="stg_customers")
+    assert left_out == {
+        "staging.stg_customers.run",
+        "staging.stg_customers.test",
+        "staging.relationships_stg_orders_customer_id__customer_id__ref_stg_customers__test",
+        "rest.relationships_fct_orders_customer_id__customer_id__ref_stg_customers__test",
+    }
+
+
+def test_a_test_with_several_parents_can_be_asked_for_alone(dag: DAG) -> None:
+    assert kept(dag, select="assert_no_sale_is_lost") == {"rest.assert_no_sale_is_lost_test"}
+
+
+def test_a_selection_that_leaves_nothing_is_refused(dag: DAG) -> None:
+    with pytest.raises(SelectionError, match="leaves no task of this DAG to run") as error:
+        kept(dag, select="fct_orders", exclude="+fct_orders+")
+    assert "'fct_orders'" in str(error.value)
+    with pytest.raises(SelectionError, match="leaves no task"):
+        kept(dag, select="customers_history")  # a node of the project, but of no group of this DAG
+
+
+@pytest.mark.parametrize("params", [{"select": "--x"}, {"exclude": "fct_nothing"}, {"vars": "x"}, {"full_refresh": 1}])
+def test_a_bad_form_is_refused_in_words(dag: DAG, params: dict[str, Any]) -> None:
+    with pytest.raises(SelectionError):
+        kept(dag, **params)
+
+
+def test_everything_waits_for_the_selection(dag: DAG) -> None:
+    assert [task.task_id for task in dag.roots] == ["select_nodes"]
+    assert dag.get_task("select_nodes").retries == 0
