@@ -119,7 +119,7 @@ def _field(extra: dict[str, Any], name: str, conn_type: str) -> Any:
 
 
 def _check_fields(mapping: BaseProfileMapping) -> None:
-    missing = [name for name in mapping.required_fields if not getattr(mapping, name)]
+    missing = [name for name in mapping.required_fields if not mapping.get_dbt_value(name)]
     if not missing:
         return
     places = []
