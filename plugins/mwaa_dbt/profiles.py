@@ -24,6 +24,9 @@ from mwaa_dbt.compat import AirflowNotFoundException
 from mwaa_dbt.errors import ConnectionError
 
 Mapping = type[BaseProfileMapping]
+_FORMS = (
+    'Give it as JSON ({"conn_type": ..., "host": ...}) or as a URI (duckdb://...); docs/connections.md has one of each.'
+)
 _KNOWN_TYPES = ("duckdb", "snowflake", "google_cloud_platform")
 
 
@@ -67,10 +70,7 @@ def get_connection(conn_id: str) -> Connection:
     except AirflowNotFoundException as error:
         raise ConnectionError(secrets_manager.explain_missing(conn_id)) from error
     except ValueError as error:  # the secret's text is no connection
-        raise ConnectionError(
-            f"The secret of the connection {conn_id!r} can't be read as one ({type(error).__name__}). Give it as JSON "
-            '({"conn_type": ..., "host": ...}) or as a URI; docs/connections.md has one of each.'
-        ) from error
+        raise ConnectionError(f"The secret of the connection {conn_id!r} can't be read as one. {_FORMS}") from error
 
 
 def choose(connection: Connection) -> Mapping:
@@ -91,8 +91,10 @@ def choose(connection: Connection) -> Mapping:
             if _field(extra, "key_path", "google_cloud_platform"):
                 return GoogleCloudServiceAccountFileProfileMapping
             return GoogleCloudOauthProfileMapping
+    if not connection.conn_type:  # Airflow takes any text for a URI, and then finds no scheme in it
+        raise ConnectionError(f"The connection {connection.conn_id!r} has no type. {_FORMS}")
     raise ConnectionError(
-        f"The connection {connection.conn_id!r} has the type {connection.conn_type!r}, which no dbt adapter here knows. "
+        f"The connection {connection.conn_id!r} has the type {connection.conn_type!r}, unknown to dbt here. "
         f"Known types: {', '.join(_KNOWN_TYPES)}."
     )
 

@@ -35,7 +35,7 @@ def _ask(secret: str, options: dict[str, Any]) -> str:
         code = error.response["Error"]["Code"]
         if code == "ResourceNotFoundException":
             return f"Secrets Manager has no secret {secret!r}: create it (docs/connections.md has examples)."
-        if code in ("AccessDeniedException", "AccessDenied"):
+        if code in ("AccessDeniedException", "AccessDenied", "403"):
             return (
                 f"Secrets Manager denies access to {secret!r}: give the environment's execution role "
                 "secretsmanager:GetSecretValue and secretsmanager:DescribeSecret on it."
@@ -44,6 +44,7 @@ def _ask(secret: str, options: dict[str, Any]) -> str:
     except BotoCoreError as error:
         return f"Secrets Manager couldn't be asked for {secret!r}: {error}"
     return (
-        f"The secret {secret!r} exists, but Airflow got no connection from it: it has no value, the role lacks "
-        "secretsmanager:GetSecretValue or kms:Decrypt, or connections_lookup_pattern leaves its name out."
+        f"The secret {secret!r} exists, but Airflow got no connection from it: its text is neither JSON nor a URI "
+        "(docs/connections.md has one of each), it has no value, the role lacks secretsmanager:GetSecretValue or "
+        "kms:Decrypt, or connections_lookup_pattern leaves its name out."
     )
