@@ -93,9 +93,9 @@ def _subset_graph(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def start_child(project: Any) -> None:
-    """Give a forked child what parsing would have left behind: fresh locks, and the warnings of the parse."""
+    """Give a forked child what parsing would have left behind: fresh locks, and the lines of the parse."""
     from dbt.adapters.factory import get_adapter
-    from dbt.cli import requires
+    from dbt.cli import main, requires
     from dbt.config.catalogs import get_active_write_integration
     from dbt.mp_context import get_mp_context
     from dbt_common.events.event_manager_client import get_event_manager
@@ -117,3 +117,4 @@ def start_child(project: Any) -> None:
             deprecations.active_deprecations[name] += count
 
     requires.setup_manifest = setup_manifest
+    main.setup_manifest = setup_manifest  # `dbt show` calls it from there

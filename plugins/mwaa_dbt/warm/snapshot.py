@@ -17,6 +17,8 @@ import address
 # dbt writes these itself and never reads a model from them.
 NOT_READ = {"target", "logs", ".git"}
 TRIES = 3
+# Said while parsing, but not by parsing: each child says the one itself, and the other isn't true of it.
+NOT_REPEATED = {"AdapterRegistered", "UnableToPartialParse"}
 
 
 class RecordingEnv(dict[str, str]):
@@ -58,7 +60,7 @@ class Parsed:
     venv: dict[str, tuple[int, ...]]
     env: dict[str, str | None]  # what parsing read, without secrets
     names: set[str]
-    events: list[tuple[Any, Any]] = field(default_factory=list)  # warnings of the parse
+    events: list[tuple[Any, Any]] = field(default_factory=list)  # what the parse showed
     deprecations: dict[str, int] = field(default_factory=dict)
 
     def changed(self) -> str:
@@ -170,10 +172,10 @@ def _parse_once(config: dict[str, Any], files: dict[str, Any], venv: dict[str, A
         return marked
 
     def parse_manifest(original: Callable[..., Any]) -> Callable[..., Any]:
-        def observed(*args: Any, **kwargs: Any) -> Any:
+        def observed(config: Any, perf_info: bool, write: bool, write_json: bool, integrations: Any) -> Any:
             before.update(active_deprecations)
-            with warnings_of_dbt(events):
-                manifest = original(*args, **kwargs)
+            with lines_of_dbt(events):
+                manifest = original(config, False, False, False, integrations)  # nothing is written
             after.update(active_deprecations)
             return manifest
 
@@ -213,14 +215,15 @@ def patched(owner: Any, **makers: Callable[[Any], Any]) -> Iterator[None]:
 
 
 @contextmanager
-def warnings_of_dbt(events: list[tuple[Any, Any]]) -> Iterator[None]:
-    """Collect the warnings that dbt fires meanwhile."""
+def lines_of_dbt(events: list[tuple[Any, Any]]) -> Iterator[None]:
+    """Collect what dbt shows meanwhile: a process that parses anew would show it each time."""
     from dbt_common.events.base_types import EventLevel
     from dbt_common.events.event_manager import EventManager
 
     def fire_event(original: Callable[..., None]) -> Callable[..., None]:
         def collect(self: Any, e: Any, level: Any = None, *args: Any, **kwargs: Any) -> None:
-            if (level or e.level_tag()) in (EventLevel.WARN, EventLevel.ERROR):
+            shown = (level or e.level_tag()) in (EventLevel.INFO, EventLevel.WARN, EventLevel.ERROR)
+            if shown and type(e).__name__ not in NOT_REPEATED:
                 events.append((e, level))
             original(self, e, level, *args, **kwargs)
 

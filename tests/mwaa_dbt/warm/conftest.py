@@ -142,8 +142,11 @@ def make_zoo(root: Path, venv: Path) -> Zoo:
 
 
 @pytest.fixture
-def zoo(shared_zoo: Zoo, venv: Path, tmp_path: Path) -> Zoo:
+def zoo(shared_zoo: Zoo, venv: Path, tmp_path: Path) -> Iterator[Zoo]:
     """A copy of the zoo, for a test that changes it."""
     root = tmp_path / "z"
     shutil.copytree(shared_zoo.root, root, symlinks=True, ignore=shutil.ignore_patterns("target*"))
-    return Zoo(venv, root, {**shared_zoo.env, "WAREHOUSE": str(root / "warehouse.duckdb")})
+    others = servers()
+    yield Zoo(venv, root, {**shared_zoo.env, "WAREHOUSE": str(root / "warehouse.duckdb")})
+    for pid in set(servers()) - set(others):
+        os.kill(pid, signal.SIGKILL)
