@@ -14,6 +14,8 @@ from typing import Any
 MISSING: list[str] = []
 # Filled before the fork (see prepare): the project's graph, linked once, by "with test edges or not".
 _linked: dict[tuple[int, bool], Any] = {}
+# Above so many selected nodes dbt's own way to a part of the graph is as good.
+FEW = 50
 _stats: dict[int, dict[Any, int]] = {}
 
 
@@ -42,17 +44,22 @@ def apply() -> None:
     _replace("dbt.parser.manifest:ManifestLoader.write_manifest_for_partial_parse", lambda _: lambda self: None)
     # graph.gpickle, graph_summary.json, and a graph linked again by each child.
     _replace("dbt.compilation:Compiler.compile", _compile)
-    # dbt copies the whole graph to pick one node out of it.
+    # dbt copies the whole graph to pick a few nodes out of it.
     _replace("dbt.graph.graph:Graph.get_subset_graph", _subset_graph)
+    # --cache-selected-only is for `run` only in dbt; `test` looks at the schemas of all nodes.
+    _replace("dbt.task.runnable:GraphRunnableTask.populate_adapter_cache", _populate_cache)
 
 
 def prepare(manifest: Any) -> None:
-    """Do before the fork what every child would do again: link the graph (without test edges; `build` adds its own)."""
+    """Do before the fork what every child would do again: link the graph, and once more with `build`'s edges."""
     from dbt import compilation
 
-    linker = compilation.Linker()
-    linker.link_graph(manifest)
-    _linked[id(manifest), False] = linker
+    manifest.build_parent_and_child_maps()
+    for add_test_edges in (False, True):
+        linker = _linked[id(manifest), add_test_edges] = compilation.Linker()
+        linker.link_graph(manifest)
+        if add_test_edges:
+            linker.add_test_edges(manifest)
     _stats[id(manifest)] = compilation._generate_stats(manifest)
 
 
@@ -63,13 +70,13 @@ def _compile(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def compile(self: Any, manifest: Any, write: bool = True, add_test_edges: bool = False) -> Any:
         self.initialize()
-        linker = _linked.get((id(manifest), False))
+        linker = _linked.get((id(manifest), add_test_edges))
         if linker is None:
             linker = compilation.Linker()
             linker.link_graph(manifest)
-        if add_test_edges:
-            manifest.build_parent_and_child_maps()
-            linker.add_test_edges(manifest)
+            if add_test_edges:
+                manifest.build_parent_and_child_maps()
+                linker.add_test_edges(manifest)
         if self.config.args.which != "list":
             compilation.print_compile_stats(_stats.get(id(manifest)) or compilation._generate_stats(manifest))
         return Graph(linker.graph)
@@ -83,13 +90,38 @@ def _subset_graph(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def get_subset_graph(self: Any, selected: Any) -> Any:
         chosen = set(selected)
-        if len(chosen) != 1 or not chosen <= set(self.graph):
+        if len(chosen) > FEW or any(node not in self.graph for node in chosen):
             return original(self, chosen)
         graph = networkx.DiGraph()
-        graph.add_nodes_from(chosen)
+        graph.add_nodes_from(sorted(chosen))
+        if len(chosen) > 1:
+            for node in chosen:  # an edge to each chosen node that is reached past others only
+                ahead, seen = [*self.graph.successors(node)], {node}
+                while ahead:
+                    reached = ahead.pop()
+                    if reached in seen:
+                        continue
+                    seen.add(reached)
+                    if reached in chosen:
+                        graph.add_edge(node, reached)
+                    else:
+                        ahead.extend(self.graph.successors(reached))
         return Graph(graph)
 
     return get_subset_graph
+
+
+def _populate_cache(original: Callable[..., Any]) -> Callable[..., Any]:
+    from dbt.flags import get_flags
+
+    def populate_adapter_cache(self: Any, adapter: Any, required_schemas: Any = None) -> Any:
+        if required_schemas is None and get_flags().CACHE_SELECTED_ONLY is True and self._flattened_nodes is not None:
+            required_schemas = self.get_model_schemas(adapter, {node.unique_id for node in self._flattened_nodes})
+            if not required_schemas:  # dbt would take none for all; a lookup of another schema asks the warehouse
+                return None
+        return original(self, adapter, required_schemas)
+
+    return populate_adapter_cache
 
 
 def start_child(project: Any) -> None:

@@ -108,8 +108,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="module")
-def _short_tmp() -> Iterator[Path]:
+def _short_tmp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A temporary directory with a path that a socket can bear, for servers of this module alone."""
+    tmp_path_factory.getbasetemp()  # pytest's own doesn't go there
     before, tempfile.tempdir = tempfile.tempdir, None
     path = Path(tempfile.mkdtemp(prefix="w", dir="/tmp"))
     tempfile.tempdir = str(path)

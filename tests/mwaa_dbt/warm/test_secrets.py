@@ -36,10 +36,10 @@ def memory_of(pid: int) -> bytes:
 def test_a_secret_is_in_the_child_alone(zoo: Zoo) -> None:
     (zoo.root / "profiles.yml").write_text(
         "zoo: {target: dev, outputs: {dev: {type: duckdb, path: \"{{ env_var('WAREHOUSE') }}\", schema: main,\n"
-        "  secrets: [{type: s3, key_id: me, secret: \"{{ env_var('S3_SECRET') }}\", region: x}]}}}\n"
+        "  config_options: {custom_user_agent: \"{{ env_var('HIDDEN') }}\"}}}}\n"
     )
-    zoo.env["S3_SECRET"] = SECRET
-    zoo.secrets = frozenset({"S3_SECRET"})
+    zoo.env["HIDDEN"] = SECRET
+    zoo.secrets = frozenset({"HIDDEN"})
     assert zoo.run("ls") == 0
     (server,) = servers_of(zoo)
     running = zoo.start(zoo.request(*SLOW))
@@ -103,3 +103,23 @@ def test_each_patch_of_dbt_finds_its_place(venv: Path) -> None:
     warm = Path(__file__).parents[3] / "plugins/mwaa_dbt/warm"
     code = f"import sys; sys.path.insert(0, {str(warm)!r}); import lean; lean.apply(); print(lean.MISSING)"
     assert subprocess.check_output([venv / "bin/python", "-c", code], text=True).strip() == "[]"
+
+
+def test_a_few_nodes_of_the_graph_are_linked_as_dbt_links_them(venv: Path) -> None:
+    import subprocess
+
+    code = f"""
+import random, sys
+sys.path.insert(0, {str(Path(__file__).parents[3] / "plugins/mwaa_dbt/warm")!r})
+import networkx, lean
+from dbt.graph import Graph
+original = Graph.get_subset_graph
+lean.apply()
+random.seed(1)
+for _ in range(200):
+    graph = networkx.DiGraph((a, b) for a in range(30) for b in range(a + 1, 30) if random.random() < 0.1)
+    chosen = set(random.sample(sorted(graph), 7))
+    ours, theirs = Graph(graph).get_subset_graph(chosen), original(Graph(graph), chosen)
+    assert set(ours.graph.nodes) == set(theirs.graph.nodes) and set(ours.graph.edges) == set(theirs.graph.edges)
+"""
+    subprocess.run([venv / "bin/python", "-c", code], check=True)
