@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.slack.notifications.slack import SlackNotifier
@@ -82,7 +83,7 @@ def failure_blocks(context: Context) -> list[dict[str, Any]]:
     lines = [f"*{name}:* {_escape(value)}" for name, value in facts.items() if value]
     return [
         _section(f":red_circle: *{_escape(_subject(context))}* failed"),
-        _section(f"```{_escape(_cut(error_text(context)))}```"),
+        _section(f"```{_cut(_escape(error_text(context)))}```"),
         _section("\n".join(lines)),
         _section(f"<{ti.log_url}|Log of this try>"),
     ]
@@ -124,5 +125,8 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("```", "'''")
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_ERROR else f"{text[:_MAX_ERROR]}\n[...]"
+def _cut(escaped: str) -> str:
+    if len(escaped) <= _MAX_ERROR:
+        return escaped
+    # Half an entity would be shown as it stands.
+    return re.sub(r"&[a-z]*$", "", escaped[:_MAX_ERROR]) + "\n[...]"
