@@ -13,6 +13,7 @@ import re
 import select
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -152,10 +153,10 @@ class _Process:
                 start_new_session=True,
             )
             lines.close_writing()
-            with dbt, _pidfd(dbt.pid) as pidfd:
-                self._begin(dbt.pid, lambda timeout: _readable(pidfd, timeout))
+            with dbt, _end_of(dbt) as end:
+                self._begin(dbt.pid, lambda timeout: _readable(end, timeout))
                 try:
-                    lines.relay_until(pidfd)
+                    lines.relay_until(end)
                     return dbt.wait()
                 finally:
                     self._pid = 0
@@ -233,13 +234,37 @@ class _Lines:
 
 @contextmanager
 def _pidfd(pid: int) -> Iterator[int]:
-    """Give a descriptor that becomes readable when a process ends, child or not."""
-    fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+    """Give a descriptor that becomes readable when a process ends, child or not. Linux only."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError as e:
+        raise UnservedError("its child died before it began") from e
     try:
         yield fd
     finally:
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
+
+
+@contextmanager
+def _end_of(child: subprocess.Popen[bytes]) -> Iterator[int]:
+    """Give a descriptor that becomes readable when a child process ends, on any system."""
+    if hasattr(os, "pidfd_open"):
+        with _pidfd(child.pid) as fd:
+            yield fd
+        return
+    reading, writing = os.pipe()
+
+    def wait() -> None:
+        child.wait()
+        os.close(writing)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    try:
+        yield reading
+    finally:
+        waiting.join()
+        os.close(reading)
 
 
 def _readable(fd: int, timeout: float) -> bool:

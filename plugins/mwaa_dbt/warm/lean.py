@@ -52,7 +52,7 @@ def apply() -> None:
 
 def prepare(manifest: Any) -> None:
     """Do before the fork what every child would do again: link the graph, and once more with `build`'s edges."""
-    from dbt import compilation
+    compilation: Any = importlib.import_module("dbt.compilation")
 
     manifest.build_parent_and_child_maps()
     for add_test_edges in (False, True):
@@ -66,7 +66,7 @@ def prepare(manifest: Any) -> None:
 def _compile(original: Callable[..., Any]) -> Callable[..., Any]:
     from dbt.graph import Graph
 
-    from dbt import compilation
+    compilation: Any = importlib.import_module("dbt.compilation")
 
     def compile(self: Any, manifest: Any, write: bool = True, add_test_edges: bool = False) -> Any:
         self.initialize()

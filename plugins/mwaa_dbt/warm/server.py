@@ -116,6 +116,8 @@ def _send(request: socket.socket, **message: Any) -> None:
 class Child(socketserver.BaseRequestHandler):
     """One request, in the forked child."""
 
+    server: Server
+
     def handle(self) -> None:
         """Read the request, become the process it asks for, run dbt."""
         server, control = self.server, self.request
