@@ -82,12 +82,14 @@ def _launch(layout: Layout) -> psutil.Popen:
 
 def _follow(layout: Layout, before: int, process: psutil.Process, own: bool) -> None:
     """Show the supervisor's steps until its next round is finished. Raises Problem when that failed."""
+    asked = time.time()
     try:
         with progress.progress() as display:
             while True:
                 alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
                 state = read_json(layout.state_file)
-                display.show(state.get("steps", []))
+                # Not the steps of an earlier boot, which are there until the supervisor begins its update.
+                display.show([s for s in state.get("steps", []) if own or not s["ended"] or s["ended"] > asked])
                 if state.get("round", 0) > before or state.get("phase") == "stopped":
                     break
                 if not alive:

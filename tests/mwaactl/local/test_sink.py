@@ -1,0 +1,71 @@
+"""The Slack and mail sink, spoken to by the clients that Airflow uses."""
+
+import smtplib
+import socket
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from slack_sdk import WebClient, WebhookClient
+from slack_sdk.errors import SlackApiError
+
+from mwaactl.local import sink
+
+
+def free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, int]:
+    path = tmp_path_factory.mktemp("sink") / "messages.jsonl"
+    slack, mail = free(), free()
+    sink.start(path, slack, mail)
+    return path, slack, mail
+
+
+def client(port: int, token: str = sink.TOKEN) -> WebClient:
+    return WebClient(token=token, base_url=f"http://127.0.0.1:{port}/api/")
+
+
+def test_a_message_is_kept_and_can_be_answered_in_its_thread(running: tuple[Path, int, int]) -> None:
+    path, port, _ = running
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": "what dbt said"}}]
+    first = client(port).chat_postMessage(channel="#a", text="failed", blocks=blocks)
+    client(port).chat_postMessage(channel="#a", text="again", thread_ts=first["ts"])
+    kept, reply = sink.read_messages(path)[-2:]
+    assert (kept["channel"], kept["blocks"]) == ("#a", blocks)
+    assert reply["thread_ts"] == kept["ts"] == first["ts"]
+    assert sink.plain_text(kept) == "failed\nwhat dbt said"
+    assert sink.TOKEN not in path.read_text()
+
+
+def test_a_wrong_token_is_refused_as_slack_does(running: tuple[Path, int, int]) -> None:
+    path, port, _ = running
+    before = sink.read_messages(path)
+    with pytest.raises(SlackApiError, match="invalid_auth"):
+        client(port, "xoxb-wrong").chat_postMessage(channel="#a", text="x")
+    assert sink.read_messages(path) == before
+
+
+def test_a_webhook_is_kept(running: tuple[Path, int, int]) -> None:
+    path, port, _ = running
+    answer = WebhookClient(f"http://127.0.0.1:{port}/services/{sink.WEBHOOK_PATH}").send(text="hello")
+    assert (answer.status_code, answer.body) == (200, "ok")
+    assert sink.read_messages(path)[-1]["text"] == "hello"
+    assert WebhookClient(f"http://127.0.0.1:{port}/services/x").send().status_code == 400
+
+
+def test_mail_is_kept_decoded(running: tuple[Path, int, int]) -> None:
+    path, _, port = running
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "Grüße", "a@example.com", "b@example.com"
+    mail.set_content("plain")
+    mail.add_alternative("<p>ü</p>", subtype="html")
+    with smtplib.SMTP("127.0.0.1", port) as server:
+        server.send_message(mail)
+    kept = sink.read_messages(path)[-1]
+    assert (kept["subject"], kept["text"].strip(), kept["html"].strip()) == ("Grüße", "plain", "<p>ü</p>")
