@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.slack.notifications.slack import SlackNotifier
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
-from airflow.sdk import BaseHook
 
 from mwaa_dbt import settings
-from mwaa_dbt.compat import redact
+from mwaa_dbt.compat import BaseHook, redact
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

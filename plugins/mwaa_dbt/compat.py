@@ -24,11 +24,17 @@ try:  # Airflow 3.2 and later
 except ImportError:
     from airflow.sdk.execution_time.secrets_masker import redact
 
+try:  # Airflow 3.1 and later
+    from airflow.sdk import BaseHook
+except ImportError:
+    from airflow.hooks.base import BaseHook
+
 __all__ = [
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
     "AirflowSkipException",
+    "BaseHook",
     "DownstreamTasksSkipped",
     "redact",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from airflow.sdk import BaseHook, Connection
+from airflow.sdk import Connection
 from cosmos.profiles import (
     DuckDBUserPasswordProfileMapping,
     GoogleCloudOauthProfileMapping,
@@ -20,7 +20,7 @@ from cosmos.profiles import (
 from cosmos.profiles.base import BaseProfileMapping
 
 from mwaa_dbt import secrets_manager
-from mwaa_dbt.compat import AirflowNotFoundException
+from mwaa_dbt.compat import AirflowNotFoundException, BaseHook
 from mwaa_dbt.errors import ConnectionError
 
 Mapping = type[BaseProfileMapping]

@@ -25,7 +25,12 @@ def main() -> None:
         from airflow.dag_processing.dagbag import DagBag
     except ImportError:
         from airflow.models.dagbag import DagBag
-    from airflow.sdk import BaseHook, Connection, Variable
+    from airflow.sdk import Connection, Variable
+
+    try:
+        from airflow.sdk import BaseHook
+    except ImportError:  # before 3.1
+        from airflow.hooks.base import BaseHook
 
     for name in ("connect", "connect_ex", "sendto"):
         setattr(socket.socket, name, _refuse("the network"))

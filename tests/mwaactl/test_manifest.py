@@ -1,0 +1,145 @@
+"""`mwaactl manifest build`, with the real dbt, and the virtualenv that it takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from mwaa_dbt import render_manifest
+
+from mwaactl import dbt_venv, manifest
+from mwaactl.commands import manifest as command
+from mwaactl.errors import Problem
+from mwaactl.local.layout import REPOSITORY
+from tests import projects
+
+PACKAGE = {
+    "packages.yml": "packages: [{local: toolbox}]",
+    "toolbox/dbt_project.yml": 'name: toolbox\nversion: "1.0.0"',
+    "toolbox/models/boxed.sql": "select 1 as id",
+    "models/a.sql": "select id from {{ ref('boxed') }}",
+}
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+def test_builds_once_and_again_when_something_changed(tmp_path: Path, told: list[str]) -> None:
+    project = projects.small(tmp_path, "shop", PACKAGE)
+    first = manifest.build("shop", told.append, root=tmp_path)
+    build = project / "build"
+    assert (first.nodes, first.fresh) == (2, False)
+    assert sorted(path.name for path in build.iterdir()) == [
+        "manifest.json",
+        "partial_parse.msgpack",
+        "render_manifest.json",
+    ]
+    rendered = json.loads(render_manifest.path_of(project).read_text())
+    assert set(rendered["nodes"]) == {"model.shop.a", "model.toolbox.boxed"}
+    assert rendered["metadata"]["project_name"] == "shop"
+    assert rendered["metadata"]["dbt_version"] in (REPOSITORY / "requirements-dbt.txt").read_text()
+    assert (project / "dbt_packages" / "toolbox").exists(), "packages travel with the project"
+    assert not (project / "target").exists()
+    assert not (project / "logs").exists()
+    assert "Installing the project's dbt packages" in told
+
+    told.clear()
+    assert manifest.build("shop", told.append, root=tmp_path).fresh
+    assert told == []
+
+    before = render_manifest.path_of(project).read_bytes()
+    (project / "models" / "a.sql").write_text("select id, broken from {{ ref('nowhere') }}")
+    with pytest.raises(Problem) as problem:
+        manifest.build("shop", told.append, root=tmp_path)
+    assert "depends on a node named 'nowhere' which was not found" in problem.value.what
+    assert "models/a.sql" in problem.value.what
+    assert render_manifest.path_of(project).read_bytes() == before, "nothing is lost"
+
+    (project / "models" / "a.sql").write_text("select id, 2 as two from {{ ref('boxed') }}")
+    (project / "models" / "b.sql").write_text("select 1 as id")
+    assert manifest.build("shop", told.append, root=tmp_path).nodes == 3
+
+
+def test_the_fingerprint_is_of_the_projects_own_files(tmp_path: Path) -> None:
+    project = projects.small(tmp_path, "shop", PACKAGE)
+    before = manifest.fingerprint(project, "1.11.0")
+    for made in ("build/manifest.json", "target/x", "logs/dbt.log", "dbt_packages/toolbox/x", ".user.yml"):
+        projects.write(project, {made: "x"})
+    assert manifest.fingerprint(project, "1.11.0") == before
+    assert manifest.fingerprint(project, "1.11.1") != before
+    projects.write(project, {"models/schema.yml": "models: []"})
+    changed = manifest.fingerprint(project, "1.11.0")
+    assert changed != before
+    (project / "models" / "schema.yml").rename(project / "models" / "renamed.yml")
+    assert manifest.fingerprint(project, "1.11.0") not in (before, changed)
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "partial_parse.msgpack", "render_manifest.json"])
+def test_an_incomplete_build_is_no_build(tmp_path: Path, file: str) -> None:
+    project = projects.small(tmp_path, "shop", {})
+    build = project / "build"
+    projects.write(build, {"manifest.json": "{}", "partial_parse.msgpack": "x"})
+    wanted = manifest.fingerprint(project, "1")
+    (build / "render_manifest.json").write_text(json.dumps({"metadata": {"fingerprint": wanted}}))
+    assert manifest._is_fresh(build / "render_manifest.json", wanted)
+    (build / file).unlink()
+    assert not manifest._is_fresh(build / "render_manifest.json", wanted)
+    (build / file).write_text("{")
+    assert not manifest._is_fresh(build / "render_manifest.json", "another")
+
+
+def test_no_such_project(tmp_path: Path, told: list[str]) -> None:
+    projects.small(tmp_path, "shop", {})
+    with pytest.raises(Problem) as problem:
+        manifest.build("shp", told.append, root=tmp_path)
+    assert str(tmp_path / "shp") in problem.value.what
+    assert "shop" in problem.value.next_step
+
+
+def test_folder_and_project_have_one_name(tmp_path: Path, told: list[str]) -> None:
+    projects.small(tmp_path, "shop", {}).rename(tmp_path / "store")
+    with pytest.raises(Problem) as problem:
+        manifest.build("store", told.append, root=tmp_path)
+    assert "'shop'" in problem.value.what
+    assert "name: store" in problem.value.next_step
+
+
+def test_the_command_says_what_it_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    projects.small(tmp_path / "dbt", "shop", {"models/a.sql": "select 1 as id"})
+    monkeypatch.setattr(command, "REPOSITORY", tmp_path)
+    build = manifest.build
+    monkeypatch.setattr(command.manifests, "build", lambda *a, **k: build(*a, **k, root=tmp_path / "dbt"))
+    run = CliRunner().invoke(command.manifest, ["build"], catch_exceptions=False)
+    assert run.exit_code == 0
+    assert "shop: manifest built, 1 nodes to render" in run.stdout
+    run = CliRunner().invoke(command.manifest, ["build", "shop", "--format", "json"], catch_exceptions=False)
+    (one,) = json.loads(run.stdout)
+    assert one["project"] == "shop"
+    assert one["fresh"] is True
+    assert one["render_size"] < one["manifest_size"]
+
+
+def test_a_layered_project_of_any_size(tmp_path: Path) -> None:
+    project = projects.layered_project(tmp_path, 25)
+    assert len(list(project.rglob("m*.sql"))) == 25
+    assert "ref('m001_004')" in (project / "models" / "layer002" / "m002_004.sql").read_text()
+
+
+def test_a_given_virtualenv_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
+    monkeypatch.setenv("DBT_VENV_PATH", str(tmp_path))
+    with pytest.raises(Problem, match="there is no dbt in it"):
+        dbt_venv.ensure(told.append)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "dbt").touch()
+    assert dbt_venv.ensure(told.append) == tmp_path
+    assert told == []
+
+
+def test_the_marker_is_the_one_of_the_library() -> None:
+    from mwaa_dbt import settings
+
+    assert dbt_venv.MARKER == settings.VENV_MARKER
