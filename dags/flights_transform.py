@@ -10,7 +10,6 @@ Runs when `flights_load` has loaded a day, every morning at six (UTC), and by ha
 waits for it run again.
 """
 
-import pendulum
 from airflow.sdk import DAG
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.trigger import CronTriggerTimetable
@@ -22,7 +21,6 @@ flights = DbtProject("flights")
 with DAG(
     "flights_transform",
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 6 * * *", timezone="UTC"), assets=[FLIGHTS_LOADED]),
-    start_date=pendulum.datetime(2013, 1, 1, tz="UTC"),
     catchup=False,
     max_active_runs=1,  # two runs would write the same tables
     params=flights.run_params(),

@@ -191,6 +191,9 @@ def _converters(config: GroupConfig) -> dict[DbtResourceType, Callable[..., Any]
             render_config=by_behavior[TestBehavior.AFTER_EACH],
             detached_from_parent=detached,
         )
+        if node.resource_name == node.package_name:
+            # To dbt the bare name is the whole project; stock Cosmos tests all of it in this task.
+            meta.arguments["select"] = f"fqn:{'.'.join(node.fqn or [node.resource_name])}"
         return _create(meta, dag, task_group, (node.unique_id,), node.owner)
 
     def convert_node(

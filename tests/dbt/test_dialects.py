@@ -21,7 +21,7 @@ def compiled(request: pytest.FixtureRequest, dbt: Dbt, dummy_profiles: Path) -> 
     adapter: str = request.param
     place = {"target": "dev"} if adapter == "duckdb" else {"target": adapter, "profiles": dummy_profiles}
     code = {}
-    for existing, selected in (([], "*"), (["flights"], "flights")):
+    for existing, selected in (([], "*"), (["fct_flights"], "fct_flights")):
         command = ["compile", "--no-populate-cache", "--no-introspect", "--select", selected]
         dbt.run(command, adapter=adapter, existing=existing, **place)  # type: ignore[arg-type]
         found = dbt.manifest(place["target"])["nodes"].values()  # type: ignore[arg-type]
@@ -37,8 +37,8 @@ def test_every_node_compiles_to_the_dialect_of_its_warehouse(compiled: dict[str,
 
 
 def test_the_fact_table_compiles_both_ways(compiled: dict[str, Any]) -> None:
-    assert "present_days" not in compiled["first"]["model.flights.flights"]
-    assert "present_days" in compiled["next"]["model.flights.flights"]
+    assert "present_days" not in compiled["first"]["model.flights.fct_flights"]
+    assert "present_days" in compiled["next"]["model.flights.fct_flights"]
 
 
 def test_the_code_parses_in_the_dialect(compiled: dict[str, Any]) -> None:

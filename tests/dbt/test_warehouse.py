@@ -51,7 +51,7 @@ def content(warehouse: Path) -> dict[str, list[tuple]]:
 
 
 def test_the_numbers_are_those_of_the_data(in_order: Path, landing: Path) -> None:
-    assert rows(in_order, "select flight_date::text, count(*) from dev_marts.flights group by all order by all") == [
+    assert rows(in_order, "select flight_date::text, count(*) from dev_marts.fct_flights group by all order by all") == [
         (D1, 842), (D2, 943), (D3, 914),
     ]  # fmt: skip
     assert rows(in_order, "select sum(flights) from dev_marts.carrier_days") == [(2699,)]
@@ -105,9 +105,9 @@ def test_a_reloaded_day_replaces_its_rows_and_nothing_else(
     corrected = tmp_path / "corrected.csv.gz"
     with gzip.open(landing / f"flights/{D2}.csv.gz", "rt") as stream, gzip.open(corrected, "wt") as out:
         out.writelines(stream.readlines()[:101])
-    dbt.run(load(landing, "flights", D2, corrected), ["build", "--select", "flights"], warehouse=warehouse)
+    dbt.run(load(landing, "flights", D2, corrected), ["build", "--select", "fct_flights"], warehouse=warehouse)
     days = (
-        "select flight_date::text, count(*), count(distinct loaded_at) from dev_marts.flights group by all order by all"
+        "select flight_date::text, count(*), count(distinct loaded_at) from dev_marts.fct_flights group by all order by all"
     )
     assert rows(warehouse, days) == [
         (D1, 842, 1), (D2, 100, 1), (D3, 914, 1),
@@ -139,8 +139,8 @@ def test_the_snapshot_keeps_what_a_plane_was(dbt: Dbt, landing: Path, in_order: 
 
 def test_a_build_on_the_first_day_with_empty_raw_tables(dbt: Dbt, tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
-    dbt.run(["run-operation", "create_raw_tables"], ["build"], ["run", "--select", "flights"], warehouse=warehouse)
-    assert rows(warehouse, "select count(*) from dev_marts.flights") == [(0,)]
+    dbt.run(["run-operation", "create_raw_tables"], ["build"], ["run", "--select", "fct_flights"], warehouse=warehouse)
+    assert rows(warehouse, "select count(*) from dev_marts.fct_flights") == [(0,)]
     assert rows(warehouse, "select count(*), sum(flights) from dev_marts.airlines") == [(16, 0)]
 
 

@@ -18,7 +18,7 @@ built as (
     select
         flight_date,
         count(*) as flights
-    from {{ ref('flights') }}
+    from {{ ref('fct_flights') }}
     group by flight_date
 
 )

@@ -5,7 +5,7 @@ flights as (
     select
         *,
         {{ iso_weekday('flight_date') }} as weekday
-    from {{ ref('flights') }}
+    from {{ ref('fct_flights') }}
 
 ),
 
