@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import address
+from extract import extract
 
 # dbt writes these itself and never reads a model from them.
 NOT_READ = {"target", "logs", ".git"}
@@ -147,7 +148,9 @@ def parse(config: dict[str, Any]) -> Parsed:
 def _parse_once(config: dict[str, Any], files: dict[str, Any], venv: dict[str, Any]) -> Parsed:
     from dbt.cli import requires
     from dbt.cli.main import dbtRunner
+    from dbt.clients import jinja_static
     from dbt.deprecations import active_deprecations
+    from dbt.parser import unit_tests
 
     recorded: list[RecordingEnv] = []
     events: list[tuple[Any, Any]] = []
@@ -185,7 +188,11 @@ def _parse_once(config: dict[str, Any], files: dict[str, Any], venv: dict[str, A
     arguments = ["parse", *config["parse_args"], "--target-path", str(target), "--log-path", str(target)]
     # dbt's static parser keeps a pool of threads. Without it Jinja renders each model: what it would do if unsure.
     arguments += ["--no-static-parser", "--no-use-experimental-parser"]
-    with patched(requires, get_env=get_env, load_profile=load_profile, parse_manifest=parse_manifest):
+    with (
+        patched(requires, get_env=get_env, load_profile=load_profile, parse_manifest=parse_manifest),
+        patched(jinja_static, py_extract_from_source=lambda _: extract),
+        patched(unit_tests, py_extract_from_source=lambda _: extract),
+    ):
         result = dbtRunner().invoke(arguments)
     shutil.rmtree(target, ignore_errors=True)
     if result.exception:
