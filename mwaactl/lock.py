@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mwaactl.local.layout import AIRFLOW_VERSION, REPOSITORY
 
-HEADER = f"""# Made by 'make lock' from mwaactl/image/{AIRFLOW_VERSION}/constraints.txt: uv.lock resolves as MWAA's image does.
+HEADER = f"""# Made by 'make lock' from mwaactl/image/{AIRFLOW_VERSION}/constraints.txt: uv.lock resolves as MWAA's.
 constraint-dependencies = [
 """
 

@@ -94,7 +94,7 @@ def start(layout: Layout, name: str, environment: dict[str, str]) -> Component:
     """Start a component in a session of its own, with its output appended to its log. Call it from the main thread."""
     command, _ = COMPONENTS[name]
     with (layout.logs / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             command,
             executable=str(Path(environment["PATH"].split(":")[0]) / command[0]),
             env=environment,

@@ -127,7 +127,7 @@ def _end(layout: Layout) -> bool:
 
 
 def _clear(layout: Layout) -> bool:
-    """End what a killed supervisor left behind; return whether there was anything. This process and its parents stay."""
+    """End what a killed supervisor left behind; return whether there was any. This process and its parents stay."""
     me = psutil.Process()
     left = components.leftovers(layout.root, but=[me.pid, *(p.pid for p in me.parents())])
     components.end(left, grace=3)

@@ -109,7 +109,7 @@ def migrate(layout: Layout, venv: Path, environment: dict[str, str], told: Told)
     command = [str(venv / "bin" / "airflow"), "db", "migrate"]
     log = layout.logs / "database.log"
     with log.open("wb") as output:
-        status = subprocess.run(  # noqa: S603
+        status = subprocess.run(
             command, env=environment, cwd=layout.airflow_home, stdout=output, stderr=output
         ).returncode
     if status:

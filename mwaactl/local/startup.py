@@ -36,7 +36,7 @@ def execute(
         result = Path(temporary) / "environment.json"
         with (
             log.open("wb") as output,
-            subprocess.Popen(  # noqa: S603
+            subprocess.Popen(
                 ["/bin/bash", str(WRAPPER), str(result), str(python)],
                 env=environment,
                 cwd=home,

@@ -60,7 +60,8 @@ class LoadRaw(DbtRunOperationVirtualenvOperator):
         except ClientError as error:
             if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchBucket"):
                 raise MwaaDbtError(
-                    f"There is no file s3://{bucket}/{self.key}: it hasn't landed yet, or [mwaa_dbt] raw_bucket is wrong."
+                    f"There is no file s3://{bucket}/{self.key}: it hasn't landed yet, or [mwaa_dbt] raw_bucket "
+                    "names another bucket."
                 ) from error
             raise
         self.log.info("Fetched s3://%s/%s (%d bytes)", bucket, self.key, path.stat().st_size)

@@ -122,10 +122,9 @@ class PrebuiltVirtualenv(LeanOperator):
 
     def _write_profile(self, workspace: Path) -> tuple[Path, dict[str, str]]:
         profile = self.profile_config
-        if profile.profiles_yml_filepath:
-            return Path(profile.profiles_yml_filepath).parent, {}
         mapping = profile.profile_mapping
-        assert mapping  # ProfileConfig has one or the other (cosmos/config.py, `validate_profile`)
+        if mapping is None:  # then it has a file (cosmos/config.py, `validate_profile`)
+            return Path(profile.profiles_yml_filepath).parent, {}
         # TemporaryDirectory is the user's alone (0700); secrets are env_var() references all the same.
         (workspace / "profiles.yml").write_text(
             mapping.get_profile_file_contents(profile_name=profile.profile_name, target_name=profile.target_name)

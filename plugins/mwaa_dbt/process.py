@@ -143,7 +143,7 @@ class _Process:
     def _run_plain(self, on_line: Callable[[str], None]) -> int:
         r = self._request
         with _Lines(on_line) as lines:
-            dbt = subprocess.Popen(  # noqa: S603
+            dbt = subprocess.Popen(
                 [str(r.venv / "bin" / "python"), str(LAUNCHER), *r.arguments()],
                 stdin=subprocess.PIPE,  # its end tells dbt that this process is gone
                 stdout=lines.writing,

@@ -70,8 +70,8 @@ def params(default_target: str, targets: Sequence[str] = TARGETS) -> dict[str, P
             type=["null", "string"],
             pattern=_TERMS,
             title="Select",
-            description="dbt's selection syntax: `fct_flights`, `fct_flights+`, `+tag:daily`, `path:models/marts`; blanks "
-            "mean or, commas mean and. Empty: every node.",
+            description="dbt's selection syntax: `fct_flights`, `fct_flights+`, `+tag:daily`, `path:models/marts`; "
+            "blanks mean or, commas mean and. Empty: every node.",
         ),
         "exclude": Param(
             None,
@@ -110,8 +110,8 @@ def _terms(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
         raise SelectionError(f"{name} must be a text in dbt's selection syntax, but is {value!r}.")
     if not re.fullmatch(_TERMS, value):
         raise SelectionError(
-            f"{name} is {value!r}, which isn't dbt's selection syntax: terms are names or <method>:<value> with +, @ and "
-            f"numbers around them; blanks mean or, commas mean and. Methods: {_METHODS}."
+            f"{name} is {value!r}, which isn't dbt's selection syntax: terms are names or <method>:<value> with +, @ "
+            f"and numbers around them; blanks mean or, commas mean and. Methods: {_METHODS}."
         )
     return tuple(value.split())
 

@@ -46,7 +46,7 @@ class SelectNodes(BaseOperator):
         self.log.info("%d of %d tasks run; the others are skipped.", len(node_tasks) - len(skipped), len(node_tasks))
         if len(skipped) == len(node_tasks):
             raise SelectionError(
-                f"select={' '.join(form.select)!r} exclude={' '.join(form.exclude)!r} leaves no task of this DAG to run."
+                f"select={' '.join(form.select)!r} exclude={' '.join(form.exclude)!r} leaves no task of this DAG."
             )
         if skipped:
             raise DownstreamTasksSkipped(tasks=skipped)

@@ -162,11 +162,11 @@ def venv() -> Path:
     if not (path / "bin" / "dbt").is_file():
         raise ConfigurationError(
             f"There is no dbt at {path}/bin/dbt. startup.sh builds this virtualenv when a worker starts; its log "
-            "(MWAA: log group of the workers, stream startup_script_execution; locally: `make logs`) says why it didn't."
+            "(MWAA: log group of the workers, stream startup_script_execution; locally: `make logs`) says why not."
         )
     if not (path / VENV_MARKER).is_file():
         raise ConfigurationError(
-            f"The dbt virtualenv {path} is half built ({VENV_MARKER} is missing): startup.sh was interrupted or failed. "
+            f"The dbt virtualenv {path} is half built ({VENV_MARKER} is missing): interrupted or failed start-up. "
             "Restart the worker (MWAA: update the environment; locally: `make down up`) and read its start-up log."
         )
     return path

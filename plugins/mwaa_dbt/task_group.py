@@ -115,12 +115,12 @@ class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no t
         return (config.project, True) if scoped is None else (scoped, False)
 
     def set_downstream(self, task_or_task_list: Any, edge_modifier: Any = None) -> None:
-        """Set what comes after this group, as Airflow does; in a group cut to one task there is no end to come after."""
+        """Set what comes after this group, as Airflow does; a group cut to one task has no end."""
         if not self.scoped:
             super().set_downstream(task_or_task_list, edge_modifier)
 
     def set_upstream(self, task_or_task_list: Any, edge_modifier: Any = None) -> None:
-        """Set what comes before this group, as Airflow does; in a group cut to one task there is no start."""
+        """Set what comes before this group, as Airflow does; a group cut to one task has no start."""
         if not self.scoped:
             super().set_upstream(task_or_task_list, edge_modifier)
 

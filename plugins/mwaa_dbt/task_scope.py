@@ -62,7 +62,7 @@ def cut_to_task(path: Path, task: str) -> dict[str, Any] | None:
         text = path.read_bytes()
     except OSError:
         return None  # the full rendering says what is wrong
-    found = {key: node for key, node in _candidates(text, task)}
+    found = dict(_candidates(text, task))
     if len(found) != 1:
         return None
     unique_id = next(iter(found))
@@ -91,7 +91,7 @@ def _lines_of(text: bytes, kind: str, name: str) -> Iterator[tuple[str, dict[str
     for ending in endings:
         for key, line in _lines_with(text, b"." + name.encode() + ending):
             rest = key.split(".", 2)[2]
-            if key.startswith(f"{kind}.") and (rest == name or kind == "test" and rest.split(".")[0] == name):
+            if key.startswith(f"{kind}.") and (rest == name or (kind == "test" and rest.split(".")[0] == name)):
                 yield key, json.loads(line)
 
 

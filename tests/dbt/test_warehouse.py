@@ -51,7 +51,8 @@ def content(warehouse: Path) -> dict[str, list[tuple]]:
 
 
 def test_the_numbers_are_those_of_the_data(in_order: Path, landing: Path) -> None:
-    assert rows(in_order, "select flight_date::text, count(*) from dev_marts.fct_flights group by all order by all") == [
+    days = "select flight_date::text, count(*) from dev_marts.fct_flights group by all order by all"
+    assert rows(in_order, days) == [
         (D1, 842), (D2, 943), (D3, 914),
     ]  # fmt: skip
     assert rows(in_order, "select sum(flights) from dev_marts.carrier_days") == [(2699,)]
@@ -107,7 +108,8 @@ def test_a_reloaded_day_replaces_its_rows_and_nothing_else(
         out.writelines(stream.readlines()[:101])
     dbt.run(load(landing, "flights", D2, corrected), ["build", "--select", "fct_flights"], warehouse=warehouse)
     days = (
-        "select flight_date::text, count(*), count(distinct loaded_at) from dev_marts.fct_flights group by all order by all"
+        "select flight_date::text, count(*), count(distinct loaded_at) from dev_marts.fct_flights "
+        "group by all order by all"
     )
     assert rows(warehouse, days) == [
         (D1, 842, 1), (D2, 100, 1), (D3, 914, 1),

@@ -170,7 +170,7 @@ def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collecti
             "memory_reserve": limits.memory_reserve,
             "max_children": limits.max_children,
         }
-        server = subprocess.Popen(  # noqa: S603
+        server = subprocess.Popen(
             [str(venv / "bin" / "python"), str(Path(__file__).with_name("server.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """dbt's static extraction of one `ref(...)` or `source(...)`, without the thread pool that dbt's own starts.
 
-dbt reads the relation of a YAML snapshot and the inputs of unit tests with a Rust extension (dbt_extractor), whose first
-call starts a pool of threads; a process with threads can't be forked safely. Only the server parses with this.
+dbt reads the relation of a YAML snapshot and the inputs of unit tests with a Rust extension (dbt_extractor), whose
+first call starts a pool of threads; a process with threads can't be forked safely. Only the server parses with this.
 """
 
 from __future__ import annotations
