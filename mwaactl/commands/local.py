@@ -166,6 +166,27 @@ def messages(directory: Path | None, source: Path | None, form: str, clear: bool
 
 @local.command()
 @layout_options
+@click.argument("sql")
+@click.option("--database", default="flights_dev", show_default=True, help="PROJECT_TARGET: which DuckDB file.")
+@as_json
+def query(directory: Path | None, source: Path | None, sql: str, database: str, form: str) -> None:
+    """Print the rows of a query on the local warehouse, opened read-only. Works while the environment is stopped, too."""
+    from mwaactl.local import report, warehouse
+
+    columns, rows = warehouse.query(Layout.of(directory, source).warehouse / f"{database}.duckdb", sql)
+    if form == "json":
+        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=1, default=str))
+        return
+    table = Table(box=None)
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    report.console().print(table)
+
+
+@local.command()
+@layout_options
 @as_json
 @click.option("--day", default="2013-01-01", show_default=True, help="The day of data to load.")
 def run(directory: Path | None, source: Path | None, form: str, day: str) -> None:

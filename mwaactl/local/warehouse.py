@@ -24,10 +24,11 @@ class Sample:
 def query(path: Path, sql: str, patience: float = 10) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return columns and rows of a query on the DuckDB file `path`, opened read-only.
 
-    Raises Problem when there is no such file, or a dbt task still has it open after `patience` seconds.
+    Raises Problem when there is no such file, when a dbt task still has it open after `patience` seconds, or when
+    DuckDB refuses the query.
     """
     if not path.is_file():
-        raise Problem(f"The warehouse {path} is not there.", "Load a day first: `make run`.")
+        raise Problem(f"The warehouse {path} is not there.", "Run a DAG that fills it first, e.g. `make run`.")
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -38,6 +39,8 @@ def query(path: Path, sql: str, patience: float = 10) -> tuple[list[str], list[t
             if time.monotonic() > deadline:
                 raise Problem(f"The warehouse {path} is locked: {error}", "Wait until no task writes to it.") from error
             time.sleep(0.5)
+        except duckdb.Error as error:
+            raise Problem(f"{path}: {error}", "Correct the query.") from error
 
 
 def marts(project: Path) -> list[tuple[str, str]]:

@@ -81,3 +81,35 @@ def test_both_forms_of_connection_mean_the_same_to_airflow(layout: Layout) -> No
     assert stage.startswith("duckdb://")
     assert Connection(uri=stage).host == str(layout.warehouse / "flights_stage.duckdb")
     assert Connection.from_json(dev).host == str(layout.warehouse / "flights_dev.duckdb")
+
+
+def own_file(folder: Path, content: str, mode: int = 0o600) -> Path:
+    path = folder / "connections.json"
+    path.write_text(content)
+    path.chmod(mode)
+    return path
+
+
+def test_the_developers_own_connections_take_the_place_of_ours(layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / "dbt" / "shop").mkdir(parents=True)
+    (tmp_path / "dbt" / "shop" / "dbt_project.yml").touch()
+    content = {"shop_dev": {"conn_type": "snowflake", "login": "u"}, "other": "duckdb://x"}
+    own_file(tmp_path / ".local", json.dumps(content))
+    found = secrets.connections(Layout(layout.root, tmp_path, layout.venvs), PORTS)
+    assert json.loads(found["shop_dev"]) == content["shop_dev"]
+    assert found["other"] == "duckdb://x"
+    assert "duckdb" in found["shop_prod"]
+
+
+def test_own_connections_that_others_can_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="others can read it"):
+        secrets.own(own_file(tmp_path, "{}", 0o640))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"shop_dev": 1, "password": "hush"}'])
+def test_own_connections_that_are_none_are_refused_without_their_values(tmp_path: Path, content: str) -> None:
+    with pytest.raises(Problem) as caught:
+        secrets.own(own_file(tmp_path, content))
+    assert str(tmp_path) in caught.value.message
+    assert "hush" not in caught.value.message
