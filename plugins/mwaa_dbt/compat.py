@@ -11,7 +11,7 @@ try:  # Airflow 3.2 and later
         DownstreamTasksSkipped,
     )
 except ImportError:
-    from airflow.exceptions import (
+    from airflow.exceptions import (  # type: ignore[no-redef]
         AirflowException,
         AirflowFailException,
         AirflowNotFoundException,
@@ -22,12 +22,12 @@ except ImportError:
 try:  # Airflow 3.2 and later
     from airflow.sdk._shared.secrets_masker import redact
 except ImportError:
-    from airflow.sdk.execution_time.secrets_masker import redact
+    from airflow.sdk.execution_time.secrets_masker import redact  # type: ignore[no-redef]
 
 try:  # Airflow 3.1 and later
     from airflow.sdk import BaseHook
 except ImportError:
-    from airflow.hooks.base import BaseHook
+    from airflow.hooks.base import BaseHook  # type: ignore[no-redef, attr-defined]
 
 __all__ = [
     "AirflowException",

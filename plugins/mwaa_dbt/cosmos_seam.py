@@ -18,7 +18,7 @@ from cosmos.dbt.graph import DbtGraph
 from mwaa_dbt import behavior, manifest, render_manifest, settings, task_scope
 
 
-class RenderedProject(ProjectConfig):  # type: ignore[misc]  # Cosmos ships no types
+class RenderedProject(ProjectConfig):
     """A Cosmos project whose manifest is a render manifest, checked and read once per process."""
 
     def __init__(self, name: str, project_dir: Path, default_behavior: TestBehavior) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 
+from mwaa_dbt.group_config import Resolve
 from mwaa_dbt.select_nodes import SelectNodes
-from mwaa_dbt.task_group import ProjectTaskGroup, Resolve
+from mwaa_dbt.task_group import ProjectTaskGroup
 from mwaa_dbt.task_scope import SELECT_NODES
 
 
@@ -21,7 +22,11 @@ class DagRendering:
 
     def add(self, group: ProjectTaskGroup) -> None:
         """Connect `group` with what was rendered before."""
-        tests = {unique_id: task for unique_id, task in group.tasks_map.items() if unique_id.startswith("test.")}
+        tests: dict[str, BaseOperator] = {
+            unique_id: task
+            for unique_id, task in group.tasks_map.items()
+            if unique_id.startswith("test.") and isinstance(task, BaseOperator)
+        }
         self._tasks |= {unique_id: task for unique_id, task in group.tasks_map.items() if unique_id not in tests}
         for unique_id, task in tests.items():
             home, kept = group, task
@@ -40,17 +45,7 @@ class DagRendering:
 
 def _follows(group: ProjectTaskGroup, other: ProjectTaskGroup) -> bool:
     """Whether data flows from `other` to `group`, and not the other way too."""
-    return bool(_ancestors(group) & other.tasks_map.keys()) and not _ancestors(other) & group.tasks_map.keys()
-
-
-def _ancestors(group: ProjectTaskGroup) -> set[str]:
-    nodes = group.dbt_graph.nodes
-    found: set[str] = set()
-    new = {unique_id for unique_id in group.tasks_map if not unique_id.startswith("test.")}
-    while new:
-        new = {parent for unique_id in new if unique_id in nodes for parent in nodes[unique_id].depends_on} - found
-        found |= new
-    return found
+    return bool(group.ancestors & other.tasks_map.keys()) and not other.ancestors & group.tasks_map.keys()
 
 
 def _put_after(before: BaseOperator | TaskGroup, task: BaseOperator) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mwaa_dbt.compat import AirflowException, AirflowFailException
+
+if TYPE_CHECKING:
+    from mwaa_dbt.results import Outcome
 
 
 class MwaaDbtError(AirflowException):
@@ -28,7 +33,7 @@ class ConnectionError(ConfigurationError):
 class DbtError(MwaaDbtError):
     """dbt ended with an error that a retry may mend. Carries what dbt said (``outcome``: results.Outcome)."""
 
-    outcome = None
+    outcome: Outcome | None = None
 
 
 class DbtTestsFailed(DbtError, AirflowFailException):

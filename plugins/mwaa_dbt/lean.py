@@ -37,7 +37,7 @@ _VIRTUALENV: dict[str, Any] = {
 _REQUIREMENTS = ["startup.sh"]
 
 
-class LeanOperator(DbtVirtualenvBaseOperator):  # type: ignore[misc]  # Cosmos ships no types
+class LeanOperator(DbtVirtualenvBaseOperator):
     """Base of the virtualenv operators. `lean=False` brings back the stock constructors and edges."""
 
     #: Arguments of the command's own mixin in Cosmos, with their defaults.

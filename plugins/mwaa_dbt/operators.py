@@ -46,6 +46,11 @@ class PrebuiltVirtualenv(LeanOperator):
         resolve: for a task about several nodes: returns the unique ids that a run's form selects.
     """
 
+    # Cosmos sets these without saying of what type.
+    vars: dict[str, Any] | None
+    exclude: str | None
+    profile_config: ProfileConfig
+
     def __init__(
         self,
         *,

@@ -15,9 +15,10 @@ from cosmos.dbt.graph import DbtGraph, DbtNode
 from mwaa_dbt import run_form, selection, settings
 from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.dag_rendering import DagRendering
+from mwaa_dbt.group_config import GroupConfig
 from mwaa_dbt.operators import DbtRunOperationVirtualenvOperator, profile_config
 from mwaa_dbt.run_form import RunForm
-from mwaa_dbt.task_group import GroupConfig, ProjectTaskGroup
+from mwaa_dbt.task_group import ProjectTaskGroup
 
 
 class DbtProject:

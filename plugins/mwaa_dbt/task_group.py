@@ -1,78 +1,25 @@
-"""A DbtTaskGroup whose nodes each say when their tests run, on the operators of this library.
-
-Cosmos' node converters are the way in: for each node they get what Cosmos would build, and return the task or group
-to put in its place (cosmos/airflow/graph.py:590-756, 1.15.1).
-"""
+"""A DbtTaskGroup whose nodes each say when their tests run, on the operators of this library."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from airflow.sdk import DAG, BaseOperator, TaskGroup
+from airflow.sdk import BaseOperator, TaskGroup
 from cosmos import DbtTaskGroup
-from cosmos.airflow.graph import create_task_metadata, create_test_task_metadata
-from cosmos.config import ExecutionConfig, ProfileConfig, RenderConfig
-from cosmos.constants import (
-    DbtResourceType,
-    ExecutionMode,
-    InvocationMode,
-    LoadMode,
-    SourceRenderingBehavior,
-    TestBehavior,
-    TestIndirectSelection,
-)
+from cosmos.airflow.graph import create_test_task_metadata
+from cosmos.config import ExecutionConfig
+from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, TestBehavior, TestIndirectSelection
 from cosmos.converter import DbtToAirflowConverter
-from cosmos.core.airflow import get_airflow_task
-from cosmos.core.graph.entities import Task as TaskMetadata
 from cosmos.dbt.graph import DbtNode
 
 from mwaa_dbt import behavior, task_scope
 from mwaa_dbt.cosmos_seam import RenderedProject
-from mwaa_dbt.errors import ManifestError
-from mwaa_dbt.run_form import RunForm
-
-_STOCK_OPERATORS = "cosmos.operators.virtualenv."
-_OPERATORS = "mwaa_dbt.operators."
-
-Resolve = Callable[[RunForm], set[str]]
-#: Unique id of a node -> its tests with several parents, which get tasks of their own.
-_Detached = dict[str, list[DbtNode]]
+from mwaa_dbt.group_config import GroupConfig
+from mwaa_dbt.node_tasks import converters, create
 
 
-@dataclass(frozen=True)
-class GroupConfig:
-    """What one group renders: `select` and `exclude` in the syntax of Cosmos' RenderConfig."""
-
-    project: RenderedProject
-    profile: ProfileConfig
-    select: tuple[str, ...]
-    exclude: tuple[str, ...]
-    operator_args: dict[str, Any]
-    resolve: Resolve
-    task_scope: bool
-
-    def render_config(self, converters: dict[DbtResourceType, Callable[..., Any]] | None = None) -> RenderConfig:
-        """Return Cosmos' configuration of the group.
-
-        Cosmos itself always sees ``after_each``, so that it finds the tests with several parents; what a node wants
-        instead, its converter knows.
-        """
-        return RenderConfig(
-            load_method=LoadMode.DBT_MANIFEST,
-            select=list(self.select),
-            exclude=list(self.exclude),
-            test_behavior=TestBehavior.AFTER_EACH,
-            should_detach_multiple_parents_tests=True,
-            source_rendering_behavior=SourceRenderingBehavior.NONE,
-            emit_datasets=False,
-            enable_owner_inheritance=False,
-            node_converters=converters,
-        )
-
-
-class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no types
+class ProjectTaskGroup(DbtTaskGroup):
     """One group of a project's nodes: a task per node, and its tests where the node wants them."""
 
     def __init__(self, group_id: str, config: GroupConfig, **kwargs: Any) -> None:
@@ -82,7 +29,7 @@ class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no t
         if project is None:  # a task of another group or DAG runs
             self.tasks_map: dict[str, BaseOperator | TaskGroup] = {}
             return
-        render_config = config.render_config(_converters(config))
+        render_config = config.render_config(converters(config))
         if self.scoped:
             # The node is of this group, or it had no task here; a selection would miss what was cut away.
             render_config.select, render_config.exclude = [], []
@@ -129,6 +76,17 @@ class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no t
         """The rendered nodes by unique id, tests included."""
         return self.dbt_graph.filtered_nodes
 
+    @cached_property
+    def ancestors(self) -> set[str]:
+        """The unique ids of everything that the group's nodes are made from, in this group or not."""
+        nodes = self.dbt_graph.nodes
+        found: set[str] = set()
+        new = {unique_id for unique_id in self.tasks_map if not unique_id.startswith("test.")}
+        while new:
+            new = {parent for unique_id in new if unique_id in nodes for parent in nodes[unique_id].depends_on} - found
+            found |= new
+        return found
+
     def _add_tests_after_all(self, config: GroupConfig) -> None:
         rendered = {uid: node for uid, node in self.nodes.items() if uid in self.tasks_map}
         wanting = {
@@ -152,7 +110,7 @@ class ProjectTaskGroup(DbtTaskGroup):  # type: ignore[misc]  # Cosmos ships no t
             render_config=render_config,
         )
         leaves = [task for task in self.get_leaves() if isinstance(task, BaseOperator)]
-        task = _create(meta, self.dag, self, tuple(wanting), owner=None, resolve=config.resolve)
+        task = create(meta, self.dag, self, tuple(wanting), owner=None, resolve=config.resolve)
         for leaf in leaves:
             leaf >> task
 
@@ -170,105 +128,3 @@ def _task_args(config: GroupConfig, group: ProjectTaskGroup) -> dict[str, Any]:
         "profile_config": config.profile,
         "install_deps": False,
     }
-
-
-def _converters(config: GroupConfig) -> dict[DbtResourceType, Callable[..., Any]]:
-    """Return what makes a task or group of a node, and what makes a task of a test with several parents."""
-    by_behavior: dict[TestBehavior, RenderConfig] = {}
-    for each in TestBehavior:
-        by_behavior[each] = config.render_config()
-        by_behavior[each].test_behavior = each
-
-    def tests_of(
-        node: DbtNode, task_id: str, dag: DAG, task_group: TaskGroup, task_args: dict[str, Any], detached: _Detached
-    ) -> BaseOperator:
-        meta = create_test_task_metadata(
-            task_id,
-            ExecutionMode.VIRTUALENV,
-            TestIndirectSelection.EAGER,
-            task_args=task_args,
-            node=node,
-            render_config=by_behavior[TestBehavior.AFTER_EACH],
-            detached_from_parent=detached,
-        )
-        if node.resource_name == node.package_name:
-            # To dbt the bare name is the whole project; stock Cosmos tests all of it in this task.
-            meta.arguments["select"] = f"fqn:{'.'.join(node.fqn or [node.resource_name])}"
-        return _create(meta, dag, task_group, (node.unique_id,), node.owner)
-
-    def convert_node(
-        *,
-        node: DbtNode,
-        dag: DAG,
-        task_group: TaskGroup,
-        task_args: dict[str, Any],
-        detached_from_parent: _Detached,
-        **_: Any,
-    ) -> BaseOperator | TaskGroup:
-        wanted = behavior.of(node.unique_id, node.config, config.project.default_behavior)
-        grouped = wanted is TestBehavior.AFTER_EACH and node.has_non_detached_test
-        meta = create_task_metadata(
-            node=node,
-            execution_mode=ExecutionMode.VIRTUALENV,
-            args=task_args,
-            dbt_dag_task_group_identifier=f"{dag.dag_id}__{task_group.group_id}",
-            render_config=by_behavior[wanted],
-            use_task_group=grouped,
-            detached_from_parent=detached_from_parent,
-        )
-        if not grouped:
-            return _create(meta, dag, task_group, (node.unique_id,), node.owner)
-        with TaskGroup(group_id=node.name, parent_group=task_group, dag=dag) as group:
-            task = _create(meta, dag, group, (node.unique_id,), node.owner)
-            task >> tests_of(node, "test", dag, group, task_args, detached_from_parent)
-        return group
-
-    def convert_detached_test(
-        *,
-        task_id: str,
-        dag: DAG,
-        task_group: TaskGroup,
-        task_args: dict[str, Any],
-        detached_from_parent: _Detached,
-        **_: Any,
-    ) -> BaseOperator:
-        # Cosmos passes the group's last node as `node` here (cosmos/airflow/graph.py, `_add_test_tasks`).
-        node = _detached_test(task_id, detached_from_parent)
-        return tests_of(node, task_id, dag, task_group, task_args, detached_from_parent)
-
-    nodes = (DbtResourceType.MODEL, DbtResourceType.SEED, DbtResourceType.SNAPSHOT)
-    return {**dict.fromkeys(nodes, convert_node), DbtResourceType.TEST: convert_detached_test}
-
-
-def _detached_test(task_id: str, detached: _Detached) -> DbtNode:
-    for tests in detached.values():
-        for node in tests:
-            if f"{node.resource_name.split('.')[0]}_test" == task_id:
-                return node
-    # Cosmos numbers tests with longer names, in an order that differs between processes (cosmos#1469).
-    names = sorted({n.resource_name for tests in detached.values() for n in tests if len(n.resource_name) >= 240})
-    raise ManifestError(f"Tests with several parents need names under 240 characters (`name:` in the .yml): {names}")
-
-
-def _create(
-    meta: TaskMetadata,
-    dag: DAG,
-    group: TaskGroup,
-    node_ids: tuple[str, ...],
-    owner: str | None,
-    resolve: Resolve | None = None,
-) -> BaseOperator:
-    arguments = dict(meta.arguments)
-    if exclude := arguments.get("exclude"):
-        # Cosmos' order comes from a set and differs between processes: each parse would be a new DAG version.
-        arguments["exclude"] = " ".join(sorted(exclude.split()))
-    if owner:
-        arguments["owner"] = owner
-    if not meta.operator_class.startswith(_STOCK_OPERATORS):  # an ephemeral model: nothing runs
-        return get_airflow_task(replace(meta, arguments=arguments), dag, group)
-    name = meta.operator_class.removeprefix(_STOCK_OPERATORS)
-    arguments["node_ids"] = node_ids
-    if name == "DbtTestVirtualenvOperator":
-        # A failed test fails again on the same data; a lost connection is worth no more than a click.
-        arguments |= {"retries": 0, "resolve": resolve}
-    return get_airflow_task(replace(meta, operator_class=_OPERATORS + name, arguments=arguments), dag, group)

@@ -76,7 +76,7 @@ def test_a_test_with_several_parents_can_be_asked_for_alone(dag: DAG) -> None:
 
 
 def test_a_selection_that_leaves_nothing_is_refused(dag: DAG) -> None:
-    with pytest.raises(SelectionError, match="leaves no task of this DAG to run") as error:
+    with pytest.raises(SelectionError, match="leaves no task of this DAG") as error:
         kept(dag, select="fct_orders", exclude="+fct_orders+")
     assert "'fct_orders'" in str(error.value)
     with pytest.raises(SelectionError, match="leaves no task"):

@@ -24,14 +24,29 @@ GROUPS = {
 }
 
 
+# What hangs on a task without being its own.
+NOT_COMPARED = {
+    "_dag",
+    "task_group",
+    "upstream_task_ids",
+    "downstream_task_ids",
+    "_BaseOperator__init_kwargs",
+    "params",
+}
+
+
 def essence(task: Any) -> dict[str, Any]:
-    """Return what a worker needs of a task."""
-    names = ("node_ids", "retries", "pool", "owner", "full_refresh", "vars", "project_dir", "install_deps")
+    """Return all that a task is, but for its place in the DAG; objects by their class."""
+    plain = (str, int, float, bool, tuple, list, set, dict, frozenset, type(None))
+    attributes = {name: value for name, value in vars(task).items() if name not in NOT_COMPARED}
+    # While Cosmos selects it gives a test its first parent's tags (selector.py:647); nothing reads them afterwards.
+    node = dict(getattr(task, "extra_context", {}).get("dbt_node_config", {}), tags=None)
+    if "extra_context" in attributes:
+        attributes["extra_context"] = {**attributes["extra_context"], "dbt_node_config": node}
     return {
         "operator": type(task).__name__,
         "command": rendering.command(task),
-        "node": (getattr(task, "extra_context", None) or {}).get("dbt_node_config", {}).get("unique_id"),
-        **{name: getattr(task, name, None) for name in names},
+        **{name: value if isinstance(value, plain) else type(value).__name__ for name, value in attributes.items()},
     }
 
 
