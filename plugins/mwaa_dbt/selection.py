@@ -45,16 +45,20 @@ def _tests(nodes: Mapping[str, DbtNode]) -> Iterable[tuple[str, DbtNode]]:
 
 
 def _of_term(term: str, nodes: Mapping[str, DbtNode], project: str) -> set[str]:
-    # A term on its own: Cosmos would evaluate an exclude on the selected nodes only (selector.py:1445), dbt on all.
-    for atom in term.split(","):
-        _check_atom(atom, term, nodes, project)
-    try:
-        found = set(select_nodes(project_dir=_ROOT, nodes=dict(nodes), select=[term]))
-    except CosmosValueError as error:
-        raise SelectionError(f"{term!r} can't be resolved: {error}") from error
+    # An atom on its own: Cosmos would evaluate an exclude on the selected nodes only (selector.py:1445), dbt on all; and
+    # of an intersection with a bare name in it, Cosmos takes a part for the whole, or refuses it.
+    found = set.intersection(*(_of_atom(atom, term, nodes, project) for atom in term.split(",")))
     if not found:
         raise SelectionError(f"{term!r} selects none of the {len(nodes)} nodes of the project {project}.")
     return found
+
+
+def _of_atom(atom: str, term: str, nodes: Mapping[str, DbtNode], project: str) -> set[str]:
+    _check_atom(atom, term, nodes, project)
+    try:
+        return set(select_nodes(project_dir=_ROOT, nodes=dict(nodes), select=[atom]))
+    except CosmosValueError as error:
+        raise SelectionError(f"{term!r} can't be resolved: {error}") from error
 
 
 def _check_atom(atom: str, term: str, nodes: Mapping[str, DbtNode], project: str) -> None:

@@ -68,7 +68,9 @@ def cut_to_task(path: Path, task: str) -> dict[str, Any] | None:
     unique_id = next(iter(found))
     if not unique_id.startswith("test."):
         found |= _tests_of(text, unique_id)
-    return {"nodes": found, "sources": {}}
+    # Cosmos tells the project's own files from a package's by the project's name.
+    head = text[: text.find(b"\n")].rstrip(b",")
+    return {**json.loads(head + b"}"), "nodes": found, "sources": {}}
 
 
 def _candidates(text: bytes, task: str) -> Iterator[tuple[str, dict[str, Any]]]:
