@@ -170,7 +170,7 @@ def messages(directory: Path | None, source: Path | None, form: str, clear: bool
 @click.option("--database", default="flights_dev", show_default=True, help="PROJECT_TARGET: which DuckDB file.")
 @as_json
 def query(directory: Path | None, source: Path | None, sql: str, database: str, form: str) -> None:
-    """Print the rows of a query on the local warehouse, opened read-only. Works while the environment is stopped, too."""
+    """Print the rows of a query on the local warehouse, opened read-only. Works on a stopped environment, too."""
     from mwaactl.local import report, warehouse
 
     columns, rows = warehouse.query(Layout.of(directory, source).warehouse / f"{database}.duckdb", sql)
