@@ -45,8 +45,8 @@ def _tests(nodes: Mapping[str, DbtNode]) -> Iterable[tuple[str, DbtNode]]:
 
 
 def _of_term(term: str, nodes: Mapping[str, DbtNode], project: str) -> set[str]:
-    # An atom on its own: Cosmos would evaluate an exclude on the selected nodes only (selector.py:1445), dbt on all; and
-    # of an intersection with a bare name in it, Cosmos takes a part for the whole, or refuses it.
+    # Each atom by itself: Cosmos would evaluate an exclude on the selected nodes only (selector.py:1445), dbt on all;
+    # and of an intersection with a bare name in it, Cosmos takes a part for the whole, or refuses it.
     found = set.intersection(*(_of_atom(atom, term, nodes, project) for atom in term.split(",")))
     if not found:
         raise SelectionError(f"{term!r} selects none of the {len(nodes)} nodes of the project {project}.")
