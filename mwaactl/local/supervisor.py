@@ -18,17 +18,15 @@ from typing import Any, NoReturn
 import psutil
 
 from mwaactl.errors import Problem
-from mwaactl.local import aws, bucket, components, environment, health, options, ports, secrets, sink
-from mwaactl.local.api import Api, ApiError
+from mwaactl.local import aws, bucket, components, environment, health, ports, secrets, sink
+from mwaactl.local.airflow import Airflow
+from mwaactl.local.api import Api
 from mwaactl.local.journal import Journal
 from mwaactl.local.layout import Layout
 from mwaactl.local.sync import DagSync
 
 log = logging.getLogger("mwaactl.local")
 SYNC_INTERVAL = 2.0
-HEALTH_LIMIT = 180.0
-PARSE_LIMIT = 150.0
-RESTARTS = 3  # of one component, until the supervisor gives up on it
 
 
 class Stop(BaseException):
@@ -41,14 +39,11 @@ class Supervisor:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.journal = Journal(layout)
-        self.running: dict[str, components.Component] = {}
-        self.environments: dict[str, dict[str, str]] = {}
-        self.restarts: dict[str, int] = {}
         self.update_wanted = False
         self.stop_sync = threading.Event()
         self.ports: dict[str, int] = {}
         self.s3: Any = None
-        self.api: Api
+        self.airflow: Airflow
         self.sync: DagSync
         self.release: environment.Release
 
@@ -114,10 +109,10 @@ class Supervisor:
             self.sync = DagSync(self.s3, layout.dags)
             self.sync.once()
         with step("startup.sh"):
-            self.environments = environment.component_environments(layout, venv, self.ports, self.journal.task)
+            made = environment.component_environments(layout, venv, self.ports, self.journal.task)
         with step("database"):
-            environment.migrate(layout, venv, self.environments["scheduler"], self.journal.task)
-        self._start_airflow()
+            environment.migrate(layout, venv, made["scheduler"], self.journal.task)
+        self.airflow.start(made)
         threading.Thread(target=self.sync.run, args=(SYNC_INTERVAL, self.stop_sync), name="sync", daemon=True).start()
 
     def _start_services(self) -> None:
@@ -134,7 +129,7 @@ class Supervisor:
         }
         self.journal.set(ports=self.ports, urls=urls)
         self.s3 = aws.client("s3", self.ports["aws"])
-        self.api = Api(urls["ui"])
+        self.airflow = Airflow(self.layout, self.journal, Api(urls["ui"]))
         bucket.create(self.s3)
         self._store_secrets()
 
@@ -158,59 +153,6 @@ class Supervisor:
         write_landing(raw)
         aws.fill("raw/", raw)
 
-    def _start_airflow(self) -> None:
-        with self.journal.step("airflow"):
-            began = time.time()
-            self.restarts = {}
-            for name in components.COMPONENTS:
-                self._start(name)
-            silent = health.wait(lambda: self._still_silent(began), HEALTH_LIMIT, self._components_alive)
-            if silent:
-                raise Problem(f"After {HEALTH_LIMIT:.0f} s there is no sign of life of {silent}.", "See `make logs`.")
-            self._make_pool()
-        self._await_dags(began)
-
-    def _start(self, name: str) -> None:
-        self.running[name] = components.start(self.layout, name, self.environments[name])
-        pids = {name: component.process.pid for name, component in self.running.items()}
-        self.journal.set(components=pids)
-
-    def _still_silent(self, since: float) -> str:
-        silent = ", ".join(health.unhealthy(self.api, since))
-        self.journal.task(f"waiting for {silent}" if silent else "")
-        return silent
-
-    def _components_alive(self) -> None:
-        """Raise Problem when a component ended while it should be starting."""
-        for name, component in self.running.items():
-            if component.process.poll() is not None:
-                path = self.layout.logs / f"{name}.log"
-                lines = path.read_text(errors="replace").splitlines()[-10:]
-                raise Problem(
-                    f"Airflow's {name} ended with status {component.process.returncode}:\n    " + "\n    ".join(lines),
-                    f"Read {path}.",
-                )
-
-    def _make_pool(self) -> None:
-        pool = {"name": options.WAREHOUSE_POOL, "slots": 1, "description": "DuckDB takes one writing process at a time"}
-        try:
-            self.api.post("/pools", pool)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-
-    def _await_dags(self, since: float) -> None:
-        with self.journal.step("dags"):
-
-            def missing() -> set[str]:
-                files = health.unparsed(self.api, self.layout.dags, since)
-                self.journal.task(f"{len(files)} to parse: {', '.join(sorted(files))}" if files else "")
-                return files
-
-            late = health.wait(missing, PARSE_LIMIT, self._components_alive)
-            if late:
-                self.journal.note(f"Not parsed after {PARSE_LIMIT:.0f} s: {', '.join(sorted(late))}")  # type: ignore[call-overload]
-
     def update(self) -> None:
         """Take over what changed in the project since the last boot or update, as a release on MWAA would."""
         self.journal.set(phase="updating", steps=[], notes=[], error=None)
@@ -222,7 +164,7 @@ class Supervisor:
             self._store_secrets()
         before, self.release = self.release, environment.download(self.s3, self.layout)
         replaced = self.release.differs_in(before)
-        if not replaced and not self.environments:
+        if not replaced and not self.airflow.environments:
             replaced = ["an update that failed"]
         if replaced:
             self.journal.note(
@@ -233,13 +175,13 @@ class Supervisor:
             self.journal.note(f"dags/: {len(changes.written)} files written, {len(changes.removed)} removed.")
             with self.journal.step("sync"):
                 self.sync.once()
-                health.reparse(self.api)
-            self._await_dags(began)
+                health.reparse(self.airflow.api)
+            self.airflow.await_dags(began)
 
     def _replace(self) -> None:
         with self.journal.step("stop airflow"):
-            self.stop_airflow()
-        self.environments = {}
+            self.airflow.stop()
+        self.airflow.environments = {}
         with self.journal.step("environment"):
             environment.place(self.release, self.layout)
             venv = environment.build(self.layout, self.journal.task)
@@ -248,52 +190,27 @@ class Supervisor:
             made = environment.component_environments(self.layout, venv, self.ports, self.journal.task)
         with self.journal.step("database"):
             environment.migrate(self.layout, venv, made["scheduler"], self.journal.task)
-        self.environments = made
-        self._start_airflow()
+        self.airflow.start(made)
 
     def watch(self) -> None:
         """Do an update that was asked for, restart what died, reap orphans."""
         if self.update_wanted:
             self.update_wanted = False
             self._guarded(self.update)
-        for name, component in list(self.running.items()):
-            if component.process.poll() is not None:
-                self._revive(name, component.process.returncode)
-        own = {component.process.pid for component in self.running.values()}
+        self.airflow.revive()
+        own = self.airflow.pids()
         for child in psutil.Process().children():
             with contextlib.suppress(psutil.Error, ChildProcessError):
                 if child.pid not in own and child.status() == psutil.STATUS_ZOMBIE:
                     os.waitpid(child.pid, os.WNOHANG)
-
-    def _revive(self, name: str, status: int) -> None:
-        self.restarts[name] = self.restarts.get(name, 0) + 1
-        if self.restarts[name] > RESTARTS:
-            del self.running[name]
-            what = f"Airflow's {name} ended {self.restarts[name]} times, the last time with status {status}."
-            next_step = f"Read {self.layout.logs / f'{name}.log'}, then `make down up`."
-            self.journal.set(phase="failed", error={"what": what, "next": next_step})
-            return
-        log.warning("%s ended with status %s; starting it again", name, status)
-        self._start(name)
-        self.journal.set(restarts=self.restarts)
-
-    def stop_airflow(self) -> None:
-        """End the components, then whatever their tasks left behind."""
-        mine = [psutil.Process(c.process.pid) for c in self.running.values() if c.process.poll() is None]
-        killed = components.end(mine, grace=3)
-        for component in self.running.values():
-            component.process.wait()
-        self.running = {}
-        rest = components.leftovers(self.layout.root)
-        components.end(rest, grace=3)
-        log.info("airflow stopped; killed %s, left behind %s", killed, [process.pid for process in rest])
 
     def shut_down(self) -> None:
         """End everything; the state says why there is nothing any more."""
         failed = self.journal.content["phase"] == "failed"
         self.journal.set(phase="failed" if failed else "stopping")
         self.stop_sync.set()
-        self.stop_airflow()
+        if hasattr(self, "airflow"):  # else it ended before there was one
+            self.airflow.stop()
         self.journal.set(phase="failed" if failed else "stopped", components={})
 
 
