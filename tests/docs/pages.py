@@ -11,7 +11,7 @@ from mwaactl.local.layout import REPOSITORY
 DOCS = REPOSITORY / "docs"
 OWN_PROJECT = DOCS / "own-project.md"
 
-_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?P<language>[\w ]*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE_BLOCK = re.compile(r"^`(?P<path>[^`]+)`:\n```\w+\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
