@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Airflow's own configuration may hold secrets (database, Fernet key, connections) that are none of dbt's business.
 _AIRFLOW_ONLY = ("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "_AIRFLOW")
+#: What warm/launcher.py goes by.
+_ARTIFACTS: dict[str, dict[str, str]] = {"needed": {}, "all": {"MWAA_DBT_ALL_ARTIFACTS": "1"}}
 #: Commands that must touch a node; with none selected dbt does nothing and calls that a success (cosmos#1435).
 _NEEDS_NODES = ("run", "build", "seed", "snapshot")
 
@@ -114,7 +116,11 @@ class PrebuiltVirtualenv(LeanOperator):
                     *("--project-dir", str(project_dir), "--profiles-dir", str(profiles_dir)),
                     *("--profile", self.profile_config.profile_name, "--target", self.profile_config.target_name),
                 ],
-                env={**{key: os.fspath(value) for key, value in env.items()}, **secrets},
+                env={
+                    **{key: os.fspath(value) for key, value in env.items()},
+                    **secrets,
+                    **_ARTIFACTS[settings.artifacts()],
+                },
                 secrets=frozenset(secrets),
                 project_dir=project_dir,
                 target_path=target_path,

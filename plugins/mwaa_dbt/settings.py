@@ -40,6 +40,11 @@ OPTIONS: dict[str, Option] = {
     "warm": Option("True", "keep one dbt process per project warm on each worker and fork it per task"),
     "task_scope": Option("True", "a worker that parses a DAG file for one task builds that task only"),
     "lean": Option("True", "make and connect operators without what Cosmos and Airflow repeat for every task"),
+    "artifacts": Option(
+        "needed",
+        "what a dbt task writes: `needed` (run_results.json and the node's SQL) or `all` that dbt would, for callbacks "
+        "that want it (then dbt isn't warm)",
+    ),
     "compiled_sql": Option("True", "show a node's compiled SQL in the task's rendered template"),
     "slack_conn_id": Option("slack", "connection of type slack or slackwebhook for alerts; empty: no alerts"),
     "slack_channel": Option("#data-alerts", "channel of alerts sent with an API token"),
@@ -117,6 +122,18 @@ def task_scope() -> bool:
 def lean() -> bool:
     """Return whether operators are made and connected the short way (lean.py)."""
     return _switch("lean")
+
+
+def artifacts() -> str:
+    """Return what a dbt task writes: ``needed`` or ``all``.
+
+    Raises:
+        ConfigurationError: if it is set to something else.
+    """
+    text = _text("artifacts")
+    if text not in ("needed", "all"):
+        raise ConfigurationError(f"[{SECTION}] artifacts must be needed or all, but is {text!r}.")
+    return text
 
 
 def compiled_sql() -> bool:

@@ -131,6 +131,24 @@ def test_a_green_run(
     assert "int_ephemeral" in str(task.compiled_sql)
 
 
+@pytest.mark.parametrize("wanted", ["needed", "all"])
+def test_what_is_written_is_what_somebody_uses_or_all(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__ARTIFACTS", wanted)
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__WARM", "False")
+    kept: list[str] = []
+
+    def keep(_: Any, workspace: str, __: Any) -> None:
+        kept.extend(path.name for path in (Path(workspace) / "target").iterdir())
+
+    monkeypatch.setattr(operators.PrebuiltVirtualenv, "_keep", keep)
+    execute("fct_orders.run")
+    assert "run_results.json" in kept
+    heavy = {"manifest.json", "semantic_manifest.json", "graph.gpickle", "graph_summary.json", "partial_parse.msgpack"}
+    assert heavy.intersection(kept) == (heavy if wanted == "all" else set())
+
+
 def test_a_failing_model_fails_in_dbts_words(warehouse: Path) -> None:
     with pytest.raises(DbtError) as error:
         execute("fct_divided.run", vars={"number": "many"})

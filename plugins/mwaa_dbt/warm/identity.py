@@ -39,7 +39,7 @@ UNSUITED_VARIABLES = {
     f"{prefix}{name}"
     for prefix in ("DBT_", "DBT_ENGINE_")
     for name in ("STATE", "DEFER", "DEFER_STATE", "FAVOR_STATE", "DEFER_TO_STATE", "ARTIFACT_STATE_PATH")
-}
+} | {"MWAA_DBT_ALL_ARTIFACTS"}  # a warm dbt has left them out before it is asked
 
 
 class UnservedError(Exception):
