@@ -25,7 +25,7 @@ with DAG(
     "flights_load",
     schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
     start_date=pendulum.datetime(2013, 1, 1, tz="UTC"),
-    end_date=pendulum.datetime(2013, 12, 31, tz="UTC"),  # the data ends there
+    end_date=pendulum.datetime(2013, 12, 31, 23, 59, 59, tz="UTC"),  # the data ends there
     catchup=False,
     default_args=alerting_defaults(),
     tags=["flights", "load"],
