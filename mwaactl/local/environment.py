@@ -55,6 +55,8 @@ def place(release: Release, layout: Layout) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     (home / "startup" / "startup.sh").write_bytes(release.startup)
     (home / "requirements" / "requirements.txt").write_bytes(release.requirements)
+    (home / "config").mkdir(exist_ok=True)  # Airflow has it on its sys.path
+    shutil.copy(Path(__file__).with_name("airflow_sqlite.py"), home / "config")
     plugins = home / "plugins"
     shutil.rmtree(plugins, ignore_errors=True)
     with zipfile.ZipFile(io.BytesIO(release.plugins)) as archive:

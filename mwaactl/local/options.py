@@ -72,6 +72,7 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "core.executor": "LocalExecutor",
         "core.parallelism": "4",
         "database.sql_alchemy_conn": f"sqlite:///{layout.airflow_home / 'airflow.db'}",
+        "database.sql_alchemy_connect_args": "airflow_sqlite.CONNECT_ARGS",
         "core.dags_folder": str(layout.dags),
         "core.plugins_folder": str(layout.airflow_home / "plugins"),
         "core.load_examples": "False",
