@@ -15,8 +15,12 @@ from mwaactl.local.layout import REPOSITORY, Layout
 from mwaactl.local.state import read_json
 
 PRODUCT = ("dags", "dbt", "plugins", "infra", "startup.sh", "requirements.txt", "requirements-dbt.txt")
-ROOT = REPOSITORY / ".local" / "test-environment"
-SOURCE = REPOSITORY / ".local" / "test-source"
+# Named by MWAACTL_TEST_ENVIRONMENT, so that two test runs of one repository can each have their own; a developer who
+# sets MWAACTL_TEST_KEEP=1 finds it running at the end, and the next test run begins with it as it is.
+NAME = os.environ.get("MWAACTL_TEST_ENVIRONMENT", "test")
+ROOT = REPOSITORY / ".local" / f"{NAME}-environment"
+SOURCE = REPOSITORY / ".local" / f"{NAME}-source"
+KEEP = os.environ.get("MWAACTL_TEST_KEEP") == "1"
 
 
 @dataclass
@@ -30,17 +34,16 @@ class LocalEnvironment:
     def boot(cls) -> "LocalEnvironment":
         """Start afresh: what an earlier test run left is stopped and removed, except for the dbt virtualenv."""
         layout = Layout.of(ROOT, SOURCE)
-        mwaactl("down", layout)
-        for left in (
-            layout.airflow_home / "logs",
-            layout.warehouse,
-            layout.messages_file,
-            layout.airflow_home / "airflow.db",
-        ):
-            if left.is_dir():
-                shutil.rmtree(left)
-            else:
-                left.unlink(missing_ok=True)
+        if not KEEP:
+            mwaactl("down", layout)
+            home = layout.airflow_home
+            for left in (home / "logs", layout.logs, layout.messages_file, home / "airflow.db"):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink(missing_ok=True)
+        for file in layout.warehouse.glob("*.duckdb*"):
+            file.unlink()
         shutil.rmtree(SOURCE, ignore_errors=True)
         SOURCE.mkdir(parents=True)
         for name in PRODUCT:
@@ -62,8 +65,9 @@ class LocalEnvironment:
         self.api = Api.of(self.layout)
 
     def down(self) -> None:
-        """Stop it."""
-        mwaactl("down", self.layout)
+        """Stop it, unless the developer wants to go on with it."""
+        if not KEEP:
+            mwaactl("down", self.layout)
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `mwaactl local ARGUMENTS` on this environment."""
