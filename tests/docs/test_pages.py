@@ -28,6 +28,13 @@ def test_the_readme_is_short() -> None:
 
 
 @every_page
+def test_nothing_is_left_to_fill_in(page: Path) -> None:
+    text = page.read_text()
+    assert not re.search(r"@@|TODO|FIXME", text)
+    assert not re.search(r"(?<!/usr)/(?:work|root|home)/", text), "a path of somebody's machine"
+
+
+@every_page
 def test_links_lead_somewhere(page: Path) -> None:
     for link in pages.links(page):
         if link.startswith(("http://", "https://")):
