@@ -224,4 +224,4 @@ def trigger(
         return
     ended = follow.follow(api, dag_id, run_id)
     report.show_run(api, ended, form)
-    sys.exit(0 if ended.state == "success" else 1)
+    sys.exit(0 if ended.succeeded else 1)

@@ -50,7 +50,7 @@ def run(layout: Layout, day: str, form: str) -> None:
             click.echo(f"{TRANSFORM} did not start by its asset within {ASSET_PATIENCE:.0f} s; starting it.", err=True)
         runs.append(follow.follow(api, TRANSFORM, asset or follow.trigger(api, TRANSFORM)))
 
-    succeeded = len(runs) == 2 and all(one.state == "success" for one in runs)
+    succeeded = len(runs) == 2 and all(one.succeeded for one in runs)
     messages = sink.read_messages(layout.messages_file)[messages_before:]
     tables: list[warehouse.Sample] = []
     if succeeded:

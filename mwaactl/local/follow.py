@@ -32,6 +32,14 @@ class Run:
         """The task instances that failed themselves."""
         return [task for task in self.tasks if task["state"] == "failed"]
 
+    @property
+    def succeeded(self) -> bool:
+        """True when the run and every task of it that was to run succeeded.
+
+        Airflow looks at the last tasks only: a run whose form left those out is a "success" whatever failed before.
+        """
+        return self.state == "success" and not self.failed
+
     def step(self) -> dict[str, Any]:
         """Return the run as a step for the progress display."""
         counts = Counter(task["state"] or "waiting" for task in self.tasks)
