@@ -120,7 +120,7 @@ def _parse(venv: Path, project_dir: Path, name: str, wanted: str) -> None:
     with tempfile.TemporaryDirectory(prefix="mwaactl-") as folder:
         made = Path(folder)
         profiles = project_dir
-        if not (project_dir / "profiles.yml").is_file():
+        if not _has_profile(project_dir / "profiles.yml", name):
             # Parsing connects to nothing, so that any profile will do.
             profiles = made
             outputs = {"dev": {"type": "duckdb", "path": ":memory:"}}
@@ -135,6 +135,16 @@ def _parse(venv: Path, project_dir: Path, name: str, wanted: str) -> None:
             _replace(build_dir / file, (made / file).read_bytes())
         # Last, because its fingerprint says that the others are complete.
         _replace(build_dir / render.FILE_NAME, render.dumps(render.cut(manifest, wanted)).encode())
+
+
+def _has_profile(path: Path, name: str) -> bool:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        return False
+    except yaml.YAMLError:
+        return True  # dbt says what is wrong with it
+    return isinstance(content, dict) and name in content
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -108,11 +108,14 @@ def test_folder_and_project_have_one_name(tmp_path: Path, told: list[str]) -> No
     assert "name: store" in problem.value.next_step
 
 
+def test_a_profile_of_another_name_does_no_harm(tmp_path: Path, told: list[str]) -> None:
+    projects.small(tmp_path, "shop", {"profiles.yml": "other: {target: dev, outputs: {dev: {type: postgres}}}"})
+    assert not manifest.build("shop", told.append, root=tmp_path).fresh
+
+
 def test_the_command_says_what_it_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     projects.small(tmp_path / "dbt", "shop", {"models/a.sql": "select 1 as id"})
-    monkeypatch.setattr(command, "REPOSITORY", tmp_path)
-    build = manifest.build
-    monkeypatch.setattr(command.manifests, "build", lambda *a, **k: build(*a, **k, root=tmp_path / "dbt"))
+    monkeypatch.setenv("MWAACTL_SOURCE", str(tmp_path))
     run = CliRunner().invoke(command.manifest, ["build"], catch_exceptions=False)
     assert run.exit_code == 0
     assert "shop: manifest built, 1 nodes to render" in run.stdout
