@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Everything else is here to look, to stop and to keep tidy.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test up status logs messages down lint format lock clean
+.PHONY: help setup run test bench bench-quick up status logs messages down lint format lock clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -39,6 +39,12 @@ down: setup ## stop the local environment; nothing of it is left running
 # The end-to-end tests share one environment, so they run in one of the two processes, the unit tests beside them.
 test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"
 	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+bench: setup ## measure what a dbt task costs, 25 minutes; a part: make bench ARGS="--sizes 10,100 --arms noop,ours"
+	@$(BIN)/python -m bench --document $(ARGS)
+
+bench-quick: setup ## the same in a short form, under 5 minutes
+	@$(BIN)/python -m bench --quick $(ARGS)
 
 lint: setup ## formatting, types, shell scripts, lock file
 	@$(BIN)/ruff check

@@ -1,0 +1,1 @@
+"""Scripts that run in other virtualenvs, by path: they import nothing of `bench`."""
