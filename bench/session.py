@@ -72,7 +72,9 @@ class Session:
     def parse(self) -> None:
         """Parse the DAG files in turn."""
         environment = self.environment
-        wanted = [arm for arm in parses.ARMS if arm in self.plan.arms]
+        # The parse of LOCAL is that of VIRTUALENV.
+        chosen = {"virtualenv" if arm == "local" else arm for arm in self.plan.arms}
+        wanted = [arm for arm in parses.ARMS if arm in chosen]
         todo = parses.jobs(environment.layout.dags, self.plan.sizes, wanted, 3 if self.plan.quick else 5)
         python = environment.venv / "bin" / "python"
         for found in parses.probe(python, environment.probing(), todo):
@@ -119,8 +121,8 @@ class Session:
                 for case in cases:
                     if number >= case.repetitions:
                         continue
-                    if took.get(case, 20) > self.left():
-                        skipped.add(case.label)
+                    if skipped or took.get(case, 20) > self.left():
+                        skipped.add(case.label)  # and what follows: arms that are compared should have as many runs
                         continue
                     began = time.monotonic()
                     self._run(case, keep=True)

@@ -1,13 +1,14 @@
-"""What one DAG holds of a dbt project: connects its task groups with each other and with the form's first task."""
+"""What one DAG holds of a dbt project: connects its task groups with each other and with the form's two tasks."""
 
 from __future__ import annotations
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 
 from mwaa_dbt.group_config import Resolve
+from mwaa_dbt.outcome import Outcome
 from mwaa_dbt.select_nodes import SelectNodes
 from mwaa_dbt.task_group import ProjectTaskGroup
-from mwaa_dbt.task_scope import SELECT_NODES
+from mwaa_dbt.task_scope import OUTCOME, SELECT_NODES
 
 
 class DagRendering:
@@ -18,7 +19,9 @@ class DagRendering:
         self._tasks: dict[str, BaseOperator | TaskGroup] = {}
         self._tests: dict[str, tuple[ProjectTaskGroup, BaseOperator]] = {}
         # A DAG without the form can't be asked for less than everything.
-        self._select = SelectNodes(task_id=SELECT_NODES, resolve=resolve) if "select" in dag.params else None
+        asked = "select" in dag.params
+        self._select = SelectNodes(task_id=SELECT_NODES, resolve=resolve) if asked else None
+        self._outcome = Outcome(task_id=OUTCOME) if asked else None
 
     def add(self, group: ProjectTaskGroup) -> None:
         """Connect `group` with what was rendered before."""
@@ -41,6 +44,8 @@ class DagRendering:
                     _put_after(self._tasks[parent], kept)
         if self._select is not None:
             self._select >> group
+        if self._outcome is not None:
+            group >> self._outcome
 
 
 def _follows(group: ProjectTaskGroup, other: ProjectTaskGroup) -> bool:

@@ -24,8 +24,8 @@ _ENDINGS = (
     ("snapshot", ("_snapshot_build", "_snapshot", ".snapshot", ".test")),
     ("test", ("_test",)),
 )
-#: Id of the task that a trigger form adds to a DAG.
-SELECT_NODES = "select_nodes"
+#: Ids of the tasks that a trigger form adds to a DAG.
+SELECT_NODES, OUTCOME = "select_nodes", "outcome"
 _VERSION = re.compile(r"_v([^_]+)$")
 
 
@@ -39,8 +39,8 @@ def running_task(dag_id: str) -> str | None:
         return None
     if context.dag_id != dag_id:
         return ""
-    # The form's first task looks at every other task.
-    return None if context.task_id.rsplit(".")[-1] == SELECT_NODES else context.task_id
+    # The form's tasks belong to the whole DAG; the first looks at every other task.
+    return None if context.task_id.rsplit(".")[-1] in (SELECT_NODES, OUTCOME) else context.task_id
 
 
 def within(task_id: str, group_id: str) -> str | None:

@@ -22,7 +22,7 @@ QUICK_TASK = "marts.aircraft_models_run"
 
 def states(run: Run) -> dict[str, str]:
     """Return the state of each task of a run."""
-    return {task["task_id"]: task["state"] for task in run.tasks}
+    return {task["task_id"]: task["state"] for task in run.tasks if task["task_id"] != "outcome"}
 
 
 def tries(run: Run, task_id: str) -> int:

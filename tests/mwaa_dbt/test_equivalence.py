@@ -42,11 +42,11 @@ def test_same_tasks_groups_edges_and_commands_as_stock_cosmos(plain: Path, behav
 
 
 def test_the_form_adds_one_task_before_everything_and_nothing_else(plain: Path) -> None:
-    """What legitimately differs from stock Cosmos: the task select_nodes, and the trigger rule."""
+    """What legitimately differs from stock Cosmos: the form's two tasks, and the trigger rule."""
     with_form = rendering.ours("zoo", form=True)
     stock = rendering.stock(plain, "zoo", "after_each")
-    assert set(with_form.task_ids) - set(stock.task_ids) == {"select_nodes"}
-    assert rendering.picture(with_form, without=["select_nodes"]) == rendering.picture(stock)
+    assert set(with_form.task_ids) - set(stock.task_ids) == {"select_nodes", "outcome"}
+    assert rendering.picture(with_form, without=["select_nodes", "outcome"]) == rendering.picture(stock)
 
     roots = {task.task_id for task in stock.roots}
     assert {task.task_id for task in with_form.tasks if "select_nodes" in task.upstream_task_ids} == roots
