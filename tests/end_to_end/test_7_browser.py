@@ -63,8 +63,9 @@ def open_graph(page: Page, run_id: str) -> None:
     page.get_by_label("Collapse Details Panel").click()
     for group in GROUPS:
         node(page, group).get_by_role("button").first.click()
-    page.wait_for_timeout(1000)  # the layers move apart
-    page.get_by_label("Fit View").click()
+    for _ in range(2):  # what lies outside of the view isn't drawn, and the layers move apart
+        page.wait_for_timeout(1500)
+        page.get_by_label("Fit View").click()
     expect(node(page, "marts.routes")).to_be_visible()
 
 
@@ -87,6 +88,7 @@ def test_the_form_starts_a_run_and_its_graph_turns_green(
     form.get_by_role("button", name="Trigger").click()
     expect(form.get_by_text("does not match").first).to_be_visible()
     assert new() == []
+    page.get_by_role("region", name=re.compile("Notifications")).get_by_role("button").first.click()  # it lies on ours
 
     form.locator("[name=element_select]").fill("routes airlines")
     form.locator("[name=element_exclude]").fill("resource_type:test")
@@ -110,7 +112,7 @@ def test_the_graph_of_a_whole_run_is_green(page: Page, green: Demo, images: Path
     open_graph(page, green.transform.run_id)
     for group in GROUPS:
         expect(node(page, group)).to_contain_text("success")
-    page.wait_for_timeout(1500)  # what lies outside of the view isn't drawn
+    page.wait_for_timeout(1500)
     nodes = page.locator(".react-flow__node").filter(has_text=re.compile("Task Group|Operator"))
     assert nodes.count() > 25
     expect(nodes.filter(has_text="success")).to_have_count(nodes.count())
