@@ -60,7 +60,6 @@ format: setup ## correct what `make lint` says, where a program can
 	@$(BIN)/ruff format
 
 lock: setup ## bring uv.lock and requirements-dbt.txt up to date with pyproject.toml and requirements-dbt.in
-	@$(BIN)/python -m mwaactl.lock
 	@.local/uv/bin/uv lock
 	@{ echo '# Locked from requirements-dbt.in by `make lock`.'; \
 	   cd / && UV_NO_CONFIG=1 "$(CURDIR)/.local/uv/bin/uv" pip compile --quiet --no-header --no-annotate --universal \

@@ -45,7 +45,7 @@ def ensure(told: Callable[[str], None]) -> Path:
 
 
 def _uv(arguments: list[str]) -> None:
-    # In "/" because uv would otherwise apply this repository's uv.toml, which is for Airflow.
+    # In "/" because uv would otherwise apply this repository's settings, which are for Airflow.
     done = subprocess.run([uv(), *arguments], cwd="/", capture_output=True, text=True)
     if done.returncode:
         raise Problem(f"dbt could not be installed: {done.stderr.strip()}", "Look at the network, then try again.")

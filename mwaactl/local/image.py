@@ -38,7 +38,7 @@ def uv() -> str:
 
 def _run(arguments: list[str], told: Told) -> tuple[int, list[str]]:
     """Run a command outside any project, tell each line as it comes, and return status and lines."""
-    # In "/" because uv would otherwise apply this repository's uv.toml; the user's own settings (mirrors) hold.
+    # In "/" because uv would otherwise apply this repository's settings; the user's own (mirrors) hold.
     with subprocess.Popen(
         arguments, cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     ) as process:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,16 @@ def test_pins_are_those_of_mwaas_constraints() -> None:
     assert outside == {"astronomer-cosmos"}
 
 
+def test_the_developers_environment_has_mwaas_versions_of_what_the_library_imports() -> None:
+    constraints = pins(image.IMAGES / AIRFLOW_VERSION / "constraints.txt")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    group = [re.sub(r"\[.*\]", "", line) for line in project["dependency-groups"]["airflow"]]
+    assert len(group) > 5
+    for name, version in (line.split("==") for line in group if not line.startswith("astronomer-cosmos")):
+        assert constraints.get(name.lower(), AIRFLOW_VERSION) == version, name
+    assert f"astronomer-cosmos=={pins(REPOSITORY / 'requirements.txt')['astronomer-cosmos']}" in group
+
+
 def test_requirements_resolve_without_moving_an_essential_pin(tmp_path: Path) -> None:
     folder = image.IMAGES / AIRFLOW_VERSION
     done = subprocess.run(
@@ -99,7 +111,7 @@ def test_requirements_resolve_without_moving_an_essential_pin(tmp_path: Path) ->
             *("--python-version", "3.12", "-c", str(folder / "constraints.txt")),
             *(str(folder / "preinstalled.txt"), str(REPOSITORY / "requirements.txt")),
         ],
-        cwd="/",  # away from this repository's uv.toml
+        cwd="/",  # away from this repository's settings
         capture_output=True,
         text=True,
     )
