@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bench import arms, machine, report
@@ -36,7 +37,9 @@ def arguments(line: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sections", help=f"default: {','.join(SECTIONS)}; quick: all but cold_start")
     parser.add_argument("--minutes", type=float, help="begin no further run after so long (default: 23; quick: 4)")
     parser.add_argument("--quick", action="store_true", help="a short form for every day, kept in .local/bench only")
-    parser.add_argument("--document", action="store_true", help="put the tables into docs/benchmarks.md")
+    parser.add_argument(
+        "--document", action="store_true", help="put the tables into docs/benchmarks.md, if all was measured"
+    )
     parser.add_argument("--show", type=Path, metavar="FILE", help="measure nothing, print the tables of a result")
     return parser.parse_args(line)
 
@@ -69,7 +72,8 @@ def main() -> int:
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
     results = Results(ROOT / "latest.json", {"date": date, "state": "incomplete", "quick": wanted.quick})
     session = Session(wanted, results)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has it ignored
+        signal.signal(number, signal.default_int_handler)
     status = 0
     try:
         session.prepare()
@@ -86,11 +90,12 @@ def main() -> int:
     text = report.markdown(results)
     print(text)
     kept = ROOT / "latest.json"
-    if not wanted.quick and status != 1:
+    whole = wanted == replace(plan(arguments([])), minutes=wanted.minutes)
+    if whole and status != 1:
         kept = KEPT / f"{date}-{results.content['about'].get('commit', 'unknown')}.json"
         shutil.copyfile(results.path, kept)
         kept.with_suffix(".md").write_text(text)
-    if options.document:
+    if options.document and whole and not status:
         report.into_document(text, DOCUMENT)
     print(f"Kept in {kept.relative_to(REPOSITORY)}.", file=sys.stderr)
     return status

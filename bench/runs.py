@@ -117,18 +117,18 @@ def cases(sizes: list[int], chosen: list[str], quick: bool) -> list[Case]:
     """Return what to run, in order. What is sampled follows from what a machine of two cores does in half an hour."""
     found: list[Case] = []
     for size in sizes:
-        for slots, width, depth in ((1, 2, 2), (4, 4, 2)) if quick else ((1, 2, 3), (4, 4, 3)):
+        for slots, width, depth in ((1, 2, 2), (4, 4, 2 if quick else 3)):
             if size <= 1000:  # above, only the cost of a task is of interest
                 few = () if size <= 10 and not quick else tuple(projects.sample(size, width, depth))
-                repetitions = 2 if quick else 5
+                repetitions = 2 if quick else 5 if few else 3
                 found += [Case(arm, size, slots, few, repetitions) for arm in ("noop", "ours")]
         two = tuple(projects.sample(size, 1, 2))
         if size > 1000:
             found.append(Case("ours", size, 1, tuple(projects.sample(size, 2, 2)), 3))
         if size <= 1000:
-            found.append(Case("local", size, 1, two, 1 if quick else 2))
-            found.append(Case("build", size, 4, (), 1 if quick or size > 100 else 2))
-        found.append(Case("virtualenv", size, 1, two if size <= 1000 else two[:1], 1 if quick else 2))
+            found.append(Case("local", size, 1, two, 1))
+            found.append(Case("build", size, 4, (), 1))
+        found.append(Case("virtualenv", size, 1, two if size <= 1000 else two[:1], 1))
         if size <= 10 and not quick:
-            found.append(Case("watcher", size, 4, (), 2))
+            found.append(Case("watcher", size, 4, (), 1))
     return [case for case in found if case.arm in chosen]

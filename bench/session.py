@@ -90,7 +90,7 @@ class Session:
             with dbt_task.workspace() as work:
                 model = projects.name(size, 1, 0)
                 wanted = dbt_task.request(venv, folder, profiles, model, work / "work")
-                repetitions = {"warm": 10, "dbt": 1 if self.plan.quick else 3, "plain": 1 if self.plan.quick else 2}
+                repetitions = {"warm": 10, "dbt": 1 if self.plan.quick else 3, "plain": 1}
                 first = dbt_task.timed(wanted, "warm")
                 self.results.add("task", {"size": size, **first, "way": "first"})
                 for number in range(10):
