@@ -66,6 +66,7 @@ class Environment:
             "mwaa_dbt.slack_conn_id": "",
             # Cosmos' default, which the stock arms profit from; ours doesn't look at it.
             "cosmos.enable_cache_partial_parse": "True",
+            "cosmos.cache_dir": str(self.layout.root / "cosmos_cache"),
             # Each DAG file is parsed once: not beside a measurement.
             "dag_processor.min_file_process_interval": "86400",
             "core.dagbag_import_timeout": "600",
