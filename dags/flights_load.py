@@ -17,7 +17,8 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from assets import FLIGHTS_LOADED
 from mwaa_dbt import DbtProject, LoadRaw, alerting_defaults
 
-DAY = "{{ data_interval_start.strftime('%Y-%m-%d') }}"
+# A run without a logical date has no data interval; LoadRaw says so.
+DAY = "{{ data_interval_start.strftime('%Y-%m-%d') if data_interval_start is defined else 'none' }}"
 
 flights = DbtProject("flights")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +36,7 @@ def prepare() -> None:
     if "MWAA_DBT_TEST_HOME" in os.environ and Path(os.environ["MWAA_DBT_TEST_HOME"]).is_dir():
         return
     home = Path(tempfile.mkdtemp(prefix="airflow-home-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     for name in list(os.environ):
         if name.startswith(("AIRFLOW_", "AWS_", "MWAA")):
             del os.environ[name]

@@ -4,9 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import airflow_process
 from tests.local_environment import LocalEnvironment
 
+# Before any test module imports Airflow, wherever it lies.
+airflow_process.prepare()
 
+
+# First: pytest-xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the end-to-end tests together: they share one environment, so one process of pytest-xdist runs them all."""
     for item in items:

@@ -102,6 +102,8 @@ class Airflow:
             self.journal.set(phase="failed", error={"what": what, "next": next_step})
             return
         log.warning("%s ended with status %s; starting it again", name, status)
+        # The workers of a scheduler that was killed go on without it, and the next one starts its own.
+        components.end(components.in_sessions([self.running[name].process.pid]), grace=3)
         self._start(name)
         self.journal.set(restarts=self.restarts)
 
@@ -115,7 +117,9 @@ class Airflow:
         killed = components.end(mine, grace=3)
         for component in self.running.values():
             component.process.wait()
+        sessions = self.pids()
         self.running = {}
-        rest = components.leftovers(self.layout.root)
+        below = components.end_descendants()
+        rest = components.leftovers(self.layout.root, sessions=sessions)
         components.end(rest, grace=3)
-        log.info("airflow stopped; killed %s, left behind %s", killed, [process.pid for process in rest])
+        log.info("airflow stopped; killed %s, below %s, left %s", killed, below, [process.pid for process in rest])

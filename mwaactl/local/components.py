@@ -127,17 +127,56 @@ def _belongs(process: psutil.Process, root: Path) -> bool:
     return False
 
 
-def leftovers(root: Path, but: Iterable[int] = ()) -> list[psutil.Process]:
-    """Return this user's living processes of the environment at `root`, except those whose pid is in `but`."""
+def _session(process: psutil.Process) -> int:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
+        return 0
+
+
+def in_sessions(sessions: Iterable[int]) -> list[psutil.Process]:
+    """Return the processes of the sessions with these ids."""
+    made = set(sessions)
+    return [process for process in psutil.process_iter() if _session(process) in made]
+
+
+def leftovers(root: Path, but: Iterable[int] = (), sessions: Iterable[int] = ()) -> list[psutil.Process]:
+    """Return this user's living processes of the environment at `root`, except those whose pid is in `but`.
+
+    `sessions` are the ids of sessions that the environment made, which are the pids of its components: Airflow's
+    workers forbid an ordinary user to look at their environment, directory and files
+    (airflow/sdk/execution_time/supervisor.py, `_make_process_nondumpable`).
+    """
+    made = set(sessions)
     ignored = {os.getpid(), *but}
     found = []
     for candidate in psutil.process_iter(["uids", "status"]):
         uids = candidate.info["uids"]
         if candidate.pid in ignored or not uids or uids.real != os.getuid():
             continue
-        if candidate.info["status"] != psutil.STATUS_ZOMBIE and _belongs(candidate, root):
+        if candidate.info["status"] != psutil.STATUS_ZOMBIE and (
+            _session(candidate) in made or _belongs(candidate, root)
+        ):
             found.append(candidate)
     return found
+
+
+def end_descendants(but: Iterable[int] = ()) -> list[int]:
+    """End every process below this one, except those whose pid is in `but`; return the pids.
+
+    As a subreaper this process inherits what its descendants leave behind, so it goes on until nothing comes up.
+    """
+    kept, ended = set(but), []
+    for _ in range(10):
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        below = [p for p in psutil.Process().children(recursive=True) if p.pid not in kept]
+        if not below:
+            break
+        ended += [process.pid for process in below]
+        end(below, grace=2)
+    return ended
 
 
 def end(processes: list[psutil.Process], grace: float) -> list[int]:

@@ -59,7 +59,7 @@ def up(layout: Layout) -> Status:
             running.send_signal(signal.SIGHUP)
             _follow(layout, before, running, own=False)
         else:
-            _clear(layout)
+            _clear(layout, read_json(layout.state_file))
             ports.choose(layout)  # a taken port is said at once, not in a log
             _follow(layout, 0, _launch(layout), own=True)
     return status(layout)
@@ -123,13 +123,14 @@ def _end(layout: Layout) -> bool:
     if running:
         # It ends its children itself, in order; if it hangs, so be it.
         components.end([running], grace=25)
-    return _clear(layout) or running is not None
+    return _clear(layout, state) or running is not None
 
 
-def _clear(layout: Layout) -> bool:
+def _clear(layout: Layout, state: dict[str, Any]) -> bool:
     """End what a killed supervisor left behind; return whether there was any. This process and its parents stay."""
     me = psutil.Process()
-    left = components.leftovers(layout.root, but=[me.pid, *(p.pid for p in me.parents())])
+    sessions = state.get("components", {}).values()
+    left = components.leftovers(layout.root, [me.pid, *(p.pid for p in me.parents())], sessions)
     components.end(left, grace=3)
     return bool(left)
 

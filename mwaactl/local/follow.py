@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from mwaactl.errors import Problem
+from mwaactl.errors import INTERRUPTED, Problem
 from mwaactl.local import progress
 from mwaactl.local.api import Api, ApiError
 
@@ -34,8 +34,8 @@ class Run:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run ended well."""
-        return self.state == "success"
+        """Whether the run ended well, and nothing in it failed (in a DAG without the form, Airflow may not notice)."""
+        return self.state == "success" and not self.failed
 
     def step(self) -> dict[str, Any]:
         """Return the run as a step for the progress display."""
@@ -118,7 +118,15 @@ def read(api: Api, dag_id: str, run_id: str) -> Run:
 
 
 def follow(api: Api, dag_id: str, run_id: str, limit: float = 3600) -> Run:
-    """Show a run's progress until it has ended, and return it. Raises Problem after `limit` seconds."""
+    """Show a run's progress until it has ended, and return it. Raises Problem after `limit` seconds, or on Ctrl-C."""
+    try:
+        return _follow(api, dag_id, run_id, limit)
+    except KeyboardInterrupt:
+        where = f"{api.url}/dags/{quote(dag_id)}/runs/{quote(run_id)}"
+        raise Problem(f"Interrupted; {dag_id} goes on: {where}", "To end it: `make down`.", INTERRUPTED) from None
+
+
+def _follow(api: Api, dag_id: str, run_id: str, limit: float) -> Run:
     deadline = time.monotonic() + limit
     with progress.progress() as display:
         while True:

@@ -34,6 +34,8 @@ def query(path: Path, sql: str, patience: float = 10) -> tuple[list[str], list[t
         try:
             with duckdb.connect(str(path), read_only=True) as connection:
                 cursor = connection.execute(sql)
+                if cursor is None:
+                    raise Problem("The query is empty.", "Give a SELECT, e.g. `select 1`.")
                 return [column[0] for column in cursor.description or ()], cursor.fetchall()
         except duckdb.IOException as error:
             if time.monotonic() > deadline:

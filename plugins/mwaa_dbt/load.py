@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import ClientError
 
 from mwaa_dbt import settings
-from mwaa_dbt.errors import MwaaDbtError
+from mwaa_dbt.errors import ConfigurationError, MwaaDbtError
 from mwaa_dbt.operators import DbtRunOperationVirtualenvOperator
 from mwaa_dbt.project import DbtProject
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 MACRO = "load_raw"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class LoadRaw(DbtRunOperationVirtualenvOperator):
@@ -45,8 +47,15 @@ class LoadRaw(DbtRunOperationVirtualenvOperator):
         """Fetch the file and load it.
 
         Raises:
+            ConfigurationError: if the run says no day.
             MwaaDbtError: if the file isn't there (yet).
         """
+        if self.day is not None and not _DAY.fullmatch(self.day):
+            raise ConfigurationError(
+                "This run says no day to load: a manual run has a data interval only if it is given a logical date "
+                "(POST dagRuns with logical_date, or `mwaactl local trigger --logical-date 2013-01-02`: the day before "
+                "is loaded). For several days, start a backfill."
+            )
         with TemporaryDirectory(prefix="mwaa-dbt-raw-") as folder:
             path = Path(folder) / Path(self.key).name
             self._download(path)

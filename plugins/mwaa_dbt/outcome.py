@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk.bases.sensor import BaseSensorOperator
 
 from mwaa_dbt.compat import AirflowFailException
 
@@ -12,31 +12,37 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _FAILED = ("failed", "upstream_failed")
+_ENDED = (*_FAILED, "success", "skipped", "removed")
 
 
-class Outcome(BaseOperator):
-    """Fails if any other task of the run failed.
+class Outcome(BaseSensorOperator):
+    """Waits until every other task of the run has ended, and fails if one failed.
 
     Airflow goes by a DAG's last tasks (airflow/models/dagrun.py, ``update_state``). Where the form left those out they
-    are skipped, and a node that failed before them would pass for a success.
+    are skipped at once, and a node that fails before them would pass for a success. It holds no slot while it waits.
     """
 
     ui_color = "#e8f7e4"
 
     def __init__(self, **kwargs: Any) -> None:
         # The failed task has sent its alert; nobody needs a second one.
-        super().__init__(**{"retries": 0, "trigger_rule": "all_done", "on_failure_callback": None, **kwargs})
+        alone = {"retries": 0, "trigger_rule": "all_done", "on_failure_callback": None}
+        super().__init__(**{**alone, "mode": "reschedule", "poke_interval": 10, **kwargs})
 
-    def execute(self, context: Context) -> None:
-        """Look at the states of the run's tasks.
+    def poke(self, context: Context) -> bool:
+        """Look at the states of the run's tasks; return whether all have ended well.
 
         Raises:
-            AirflowFailException: if one failed; the text names those that did.
+            AirflowFailException: if all have ended and one failed; the text names those that did.
         """
         ti = context["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
-        failed = sorted(task_id for task_id, state in states.items() if str(state) in _FAILED)
-        causes = [task_id for task_id in failed if str(states[task_id]) == "failed"] or failed
+        states = {task_id: str(state) for task_id, state in states.items() if task_id != ti.task_id}
+        if running := sorted(task_id for task_id, state in states.items() if state not in _ENDED):
+            self.log.info("%d tasks haven't ended yet, among them %s", len(running), ", ".join(running[:3]))
+            return False
+        failed = sorted(task_id for task_id, state in states.items() if state in _FAILED)
+        causes = [task_id for task_id in failed if states[task_id] == "failed"] or failed
         if failed:
             raise AirflowFailException(f"{len(causes)} failed: {', '.join(causes[:20])}. Clear them when it is mended.")
-        self.log.info("No task of this run failed.")
+        return True

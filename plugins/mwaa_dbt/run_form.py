@@ -16,8 +16,10 @@ _METHODS = (
     "tag, path, fqn, source, package, resource_type, config.materialized, config.schema, config.tags, config.meta"
 )
 # No quotes, no backslashes, no leading dash: a term can't be mistaken for an option of dbt.
-_TERM = r"@?[0-9]*\+?[A-Za-z_][A-Za-z0-9_.:/*-]*\+?[0-9]*"
-_TERMS = rf"^\s*({_TERM}(,{_TERM})*(\s+|$))*$"
+# Every text matches it in one way only: the API server checks it, and mustn't be kept busy by a long wrong one.
+_TERM = r"@?([0-9]*\+)?[A-Za-z_][A-Za-z0-9_.:/*-]*(\+[0-9]*)?"
+_TERMS = rf"^\s*({_TERM}(,{_TERM})*(\s+{_TERM}(,{_TERM})*)*)?\s*$"
+_MAX_LENGTH = 2000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -69,6 +71,7 @@ def params(default_target: str, targets: Sequence[str] = TARGETS) -> dict[str, P
             None,
             type=["null", "string"],
             pattern=_TERMS,
+            maxLength=_MAX_LENGTH,
             title="Select",
             description="dbt's selection syntax: `fct_flights`, `fct_flights+`, `+tag:daily`, `path:models/marts`; "
             "blanks mean or, commas mean and. Empty: every node.",
@@ -77,6 +80,7 @@ def params(default_target: str, targets: Sequence[str] = TARGETS) -> dict[str, P
             None,
             type=["null", "string"],
             pattern=_TERMS,
+            maxLength=_MAX_LENGTH,
             title="Exclude",
             description="Nodes to leave out, in the same syntax.",
         ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -35,6 +36,7 @@ class SelectNodes(BaseOperator):
         Raises:
             SelectionError: if the form can't be followed, in words for the person who filled it in.
         """
+        _check_fields(getattr(context.get("dag_run"), "conf", None) or {}, self.dag.params)
         form = RunForm.of(context["params"], settings.target())
         self.log.info("Target %s%s", form.target, ", full refresh" if form.full_refresh else "")
         if not form.partial:
@@ -50,3 +52,13 @@ class SelectNodes(BaseOperator):
             )
         if skipped:
             raise DownstreamTasksSkipped(tasks=skipped)
+
+
+def _check_fields(conf: Mapping[str, Any], known: Iterable[str]) -> None:
+    # Airflow takes any field; a misspelt `select` would run everything.
+    names = list(known)
+    for name in conf:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise SelectionError(f"The form has no field {name!r}.{hint} Its fields: {', '.join(names)}.")

@@ -44,11 +44,11 @@ def main() -> None:
     for dag_id, dag in bag.dags.items():
         dags[dag_id] = {
             "file": dag.fileloc,
-            "owner": sorted({task.owner for task in dag.tasks}),
+            "owner": sorted({task.owner for task in dag.tasks if task.task_id != "outcome"}),
             "tags": sorted(dag.tags),
             "doc": dag.doc_md or "",
             "params": sorted(dag.params),
-            "alerts": sorted({str(bool(task.on_failure_callback)) for task in dag.tasks}),
+            "alerts": sorted({str(bool(task.on_failure_callback)) for task in dag.tasks if task.task_id != "outcome"}),
             "tasks": {
                 task.task_id: {
                     "operator": type(task).__name__,

@@ -14,27 +14,32 @@ from mwaa_dbt.outcome import Outcome
 from tests.mwaa_dbt import rendering
 
 
-def execute(**states: str | None) -> None:
+def poke(**states: str | None) -> bool:
     def get_task_states(dag_id: str, run_ids: list[str]) -> dict[str, Any]:
         assert (dag_id, run_ids) == ("d", ["r"])
         return {"r": states}
 
-    ti = SimpleNamespace(dag_id="d", run_id="r", get_task_states=get_task_states)
-    Outcome(task_id="outcome").execute({"ti": ti})  # type: ignore[typeddict-item]
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="outcome", get_task_states=get_task_states)
+    return Outcome(task_id="outcome").poke({"ti": ti})  # type: ignore[typeddict-item]
 
 
 def test_success_and_skipped_are_fine() -> None:
-    execute(a="success", b="skipped", outcome="running")
+    assert poke(a="success", b="skipped", outcome="running")
+
+
+@pytest.mark.parametrize("state", ["running", "queued", "scheduled", "up_for_retry", "deferred", None])
+def test_it_waits_for_what_has_not_ended(state: str | None) -> None:
+    assert not poke(a="failed", b=state, outcome="running")
 
 
 def test_what_failed_is_named_and_what_waited_for_it_isnt() -> None:
     with pytest.raises(AirflowFailException, match=r"^1 failed: b\."):
-        execute(a="success", b="failed", c="upstream_failed", outcome="running")
+        poke(a="success", b="failed", c="upstream_failed", outcome="running")
 
 
 def test_waiting_in_vain_is_a_failure_too() -> None:
     with pytest.raises(AirflowFailException, match=r"^1 failed: c\."):
-        execute(a="success", c="upstream_failed")
+        poke(a="success", c="upstream_failed")
 
 
 def test_it_comes_last_always_runs_and_sends_no_alert(dbt_root: Path) -> None:
@@ -42,4 +47,5 @@ def test_it_comes_last_always_runs_and_sends_no_alert(dbt_root: Path) -> None:
     outcome = dag.get_task("outcome")
     assert [task.task_id for task in dag.leaves] == ["outcome"]
     assert outcome.trigger_rule == "all_done"
+    assert outcome.mode == "reschedule", "it holds no slot while it waits"
     assert not Outcome(task_id="x", default_args=alerting_defaults()).has_on_failure_callback
