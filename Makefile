@@ -36,9 +36,16 @@ messages: setup ## what Slack and the mail server received
 down: setup ## stop the local environment; nothing of it is left running
 	@$(MWAACTL) local down $(ARGS)
 
-# The end-to-end tests share one environment, so they run in one of the two processes, the unit tests beside them.
+# The end-to-end tests share one environment, so they come by themselves, one after another.
 test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"
-	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+ifdef ARGS
+	@$(BIN)/pytest $(ARGS)
+else
+	@status=0; \
+	$(BIN)/pytest -n 2 -m "not end_to_end" || status=$$?; \
+	$(BIN)/pytest -m end_to_end || status=$$?; \
+	exit $$status
+endif
 
 bench: setup ## measure what a dbt task costs, 25 minutes; a part: make bench ARGS="--sizes 10,100 --arms noop,ours"
 	@$(BIN)/python -m bench --document $(ARGS)

@@ -11,15 +11,10 @@ from tests.local_environment import LocalEnvironment
 airflow_process.prepare()
 
 
-# First: pytest-xdist reads the groups in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the end-to-end tests together: they share one environment, so one process of pytest-xdist runs them all."""
-    for item in items:
-        if item.get_closest_marker("end_to_end"):
-            item.add_marker(pytest.mark.xdist_group("environment"))
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(900))  # the first one boots the environment
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Give the end-to-end tests the time that the first of them needs to boot the environment."""
+    if item.get_closest_marker("end_to_end") and not item.get_closest_marker("timeout"):
+        item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")
