@@ -100,9 +100,16 @@ def servers() -> list[int]:
     return found
 
 
+def _holds(condition: Callable[[], object]) -> bool:
+    try:
+        return bool(condition())
+    except psutil.NoSuchProcess:  # it ended while it was looked at: look again
+        return False
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not _holds(condition):
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
 
