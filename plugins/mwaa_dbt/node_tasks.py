@@ -6,6 +6,8 @@ Cosmos' node converters are the way in: for each node they are asked for the tas
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -19,6 +21,7 @@ from cosmos.core.graph.entities import Task as TaskMetadata
 from cosmos.dbt.graph import DbtNode
 
 from mwaa_dbt import behavior
+from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.errors import ManifestError
 from mwaa_dbt.group_config import GroupConfig, Resolve
 
@@ -29,12 +32,22 @@ _OPERATORS = "mwaa_dbt.operators."
 Detached = dict[str, list[DbtNode]]
 
 
-def converters(config: GroupConfig) -> dict[DbtResourceType, Callable[..., Any]]:
+def converters(config: GroupConfig, project: RenderedProject) -> dict[DbtResourceType, Callable[..., Any]]:
     """Return what makes a task or group of a node, and what makes a task of a test with several parents."""
     by_behavior: dict[TestBehavior, RenderConfig] = {}
     for each in TestBehavior:
         by_behavior[each] = config.render_config()
         by_behavior[each].test_behavior = each
+
+    @functools.cache
+    def own_tests() -> dict[str, list[str]]:
+        """Return the tests of each node that have no other parent."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for unique_id, node in project.rendered_manifest()["nodes"].items():
+            parents = node["depends_on"]["nodes"]
+            if node["resource_type"] == "test" and len(parents) == 1:
+                found[parents[0]].append(unique_id)
+        return found
 
     def tests_of(
         node: DbtNode, task_id: str, dag: DAG, task_group: TaskGroup, task_args: dict[str, Any], detached: Detached
@@ -51,7 +64,9 @@ def converters(config: GroupConfig) -> dict[DbtResourceType, Callable[..., Any]]
         if node.resource_name == node.package_name:
             # To dbt the bare name is the whole project; stock Cosmos tests all of it in this task.
             meta.arguments["select"] = f"fqn:{'.'.join(node.fqn or [node.resource_name])}"
-        return create(meta, dag, task_group, (node.unique_id,), node.owner)
+        # Its tests, not the node: a run that leaves them all out skips the task.
+        about = (node.unique_id,) if node.resource_type == DbtResourceType.TEST else tuple(own_tests()[node.unique_id])
+        return create(meta, dag, task_group, about, node.owner)
 
     def convert_node(
         *,

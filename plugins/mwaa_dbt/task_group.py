@@ -29,7 +29,7 @@ class ProjectTaskGroup(DbtTaskGroup):
         if project is None:  # a task of another group or DAG runs
             self.tasks_map: dict[str, BaseOperator | TaskGroup] = {}
             return
-        render_config = config.render_config(converters(config))
+        render_config = config.render_config(converters(config, project))
         if self.scoped:
             # The node is of this group, or it had no task here; a selection would miss what was cut away.
             render_config.select, render_config.exclude = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +48,17 @@ def test_a_node_runs_with_its_tests(dag: DAG) -> None:
         "staging.relationships_stg_orders_customer_id__customer_id__ref_stg_customers__test",
         "rest.relationships_fct_orders_customer_id__customer_id__ref_stg_customers__test",
     }
+
+
+def test_excluded_tests_have_no_task_that_would_do_nothing(dag: DAG) -> None:
+    assert kept(dag, select="stg_customers", exclude="resource_type:test") == {"staging.stg_customers.run"}
+    assert "staging.stg_customers.test" in kept(dag, select="resource_type:test")
+
+
+def test_a_form_with_a_field_that_nobody_knows_is_refused(dag: DAG) -> None:
+    run = SimpleNamespace(conf={"selct": "stg_customers"})
+    with pytest.raises(SelectionError, match="no field 'selct'. Did you mean 'select'?"):
+        dag.get_task("select_nodes").execute({"params": {"full_refresh": False}, "dag_run": run})
 
 
 def test_selection_and_exclusion_across_groups(dag: DAG) -> None:
