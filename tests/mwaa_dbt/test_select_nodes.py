@@ -57,7 +57,7 @@ def test_excluded_tests_have_no_task_that_would_do_nothing(dag: DAG) -> None:
 
 def test_a_form_with_a_field_that_nobody_knows_is_refused(dag: DAG) -> None:
     run = SimpleNamespace(conf={"selct": "stg_customers"})
-    with pytest.raises(SelectionError, match="no field 'selct'. Did you mean 'select'?"):
+    with pytest.raises(SelectionError, match=r"no field 'selct'\. Did you mean 'select'\?"):
         dag.get_task("select_nodes").execute({"params": {"full_refresh": False}, "dag_run": run})
 
 
