@@ -9,6 +9,10 @@ export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
 uv_version=0.13.8
 
 say() { printf '%s\n' "$*" >&2; }
+began=$(date +%s)
+# On a terminal uv and pip show what they are at; in a log, that would be noise.
+quiet=--quiet
+[ ! -t 2 ] || quiet=
 
 fits() {
     # A shim may answer for versions that aren't there, so the interpreter itself has to.
@@ -40,14 +44,15 @@ if [ "$(.local/uv/bin/uv --version 2>/dev/null | cut -d ' ' -f 2)" != "$uv_versi
     say "setup: uv $uv_version into .local/uv"
     rm -rf .local/uv
     "$python" -m venv .local/uv
-    .local/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version" || {
+    .local/uv/bin/python -m pip install ${quiet:+"$quiet"} --disable-pip-version-check "uv==$uv_version" || {
         say "  -> uv could not be installed (pip's reason is above). Is there a way to a Python package index?"
         exit 1
     }
 fi
-say "setup: packages into .venv (with $python)"
-if ! UV_PYTHON_DOWNLOADS=never UV_PYTHON="$python" .local/uv/bin/uv sync --locked --quiet; then
+say "setup: packages into .venv with $python (up to a minute where none is cached)"
+if ! UV_PYTHON_DOWNLOADS=never UV_PYTHON="$python" .local/uv/bin/uv sync --locked ${quiet:+"$quiet"}; then
     say "  -> The packages could not be installed (uv's reason is above). Repeat the command when the cause is gone."
     exit 1
 fi
 printf '%s\n' "$stamp" >.venv/.ready
+say "setup: ready after $(($(date +%s) - began)) s"

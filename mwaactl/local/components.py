@@ -115,16 +115,28 @@ def _belongs(process: psutil.Process, root: Path) -> bool:
     with contextlib.suppress(psutil.Error):
         if process.environ().get(OWNER) == str(root):
             return True
+    # What has a terminal is a person's: a shell that stands in there, a log that is looked at. Ours have none.
+    if _has_terminal(process.pid):
+        return False
     # Airflow's workers write their title over their environment, so what they hold open says whose they are.
     with contextlib.suppress(psutil.Error):
         if f"{process.cwd()}/".startswith(prefix):
-            return process.name() not in ("bash", "sh", "zsh", "fish")  # somebody's shell that stands in there
+            return True
     with contextlib.suppress(OSError):
         for name in os.listdir(f"/proc/{process.pid}/fd"):  # noqa: PTH208 - pathlib would stat each one
             with contextlib.suppress(OSError):
                 if os.readlink(f"/proc/{process.pid}/fd/{name}").startswith(f"{prefix}logs/"):  # noqa: PTH115
-                    return process.cmdline()[:1] != ["tail"]
+                    return True
     return False
+
+
+def _has_terminal(pid: int) -> bool:
+    # Field 7 of proc(5)'s stat, read here because psutil knows only the terminals of its first question.
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[4] != "0"
 
 
 def _session(process: psutil.Process) -> int:

@@ -92,8 +92,7 @@ def test_another_target_has_its_own_warehouse(environment: LocalEnvironment, gre
 @pytest.mark.parametrize(
     ("form", "field"),
     [
-        ({"select": "routes; drop table"}, "select"),
-        ({"select": "--full-refresh"}, "select"),
+        ({"select": ["routes"]}, "select"),
         ({"exclude": 5}, "exclude"),
         ({"target": "production"}, "target"),
         ({"full_refresh": "yes"}, "full_refresh"),
@@ -107,6 +106,17 @@ def test_the_form_refuses_what_its_schema_can_tell(
         environment.api.post(f"/dags/{TRANSFORM}/dagRuns", {"logical_date": None, "conf": form})
     assert 400 <= refused.value.status < 500
     assert field in refused.value.what
+
+
+@pytest.mark.parametrize("form", [{"select": "routes; drop table"}, {"exclude": "--full-refresh"}])
+def test_the_first_task_says_what_is_wrong_with_the_syntax(
+    environment: LocalEnvironment, green: Demo, form: dict[str, str]
+) -> None:
+    run = environment.run(TRANSFORM, form)
+    assert set(states(run).values()) == {"failed", "upstream_failed"}
+    ((name, value),) = form.items()
+    text = words(environment, run, "select_nodes")
+    assert f"{name} is '{value}', which isn't dbt's selection syntax: terms are names" in text
 
 
 def test_the_first_task_refuses_what_only_the_graph_can_tell(environment: LocalEnvironment, green: Demo) -> None:

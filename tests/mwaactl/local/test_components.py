@@ -1,6 +1,7 @@
 """What an environment started is ended, whoever its parent is by then."""
 
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -50,3 +51,22 @@ def test_a_process_is_found_by_the_session_it_was_started_in() -> None:
     finally:
         if psutil.pid_exists(worker):
             os.kill(worker, 9)
+
+
+def test_what_stands_in_the_environment_is_found_unless_it_has_a_terminal(tmp_path: Path) -> None:
+    """A person's shell or pager in the environment's folder isn't ended with it."""
+    ours = subprocess.Popen(["sleep", "300"], cwd=tmp_path, start_new_session=True)
+    persons, terminal = pty.fork()
+    if not persons:
+        os.chdir(tmp_path)
+        os.execvp("sleep", ["sleep", "300"])
+    try:
+        time.sleep(0.3)
+        assert psutil.Process(persons).cwd() == str(tmp_path)
+        assert [process.pid for process in components.leftovers(tmp_path)] == [ours.pid]
+    finally:
+        ours.kill()
+        ours.wait()
+        os.kill(persons, 9)
+        os.waitpid(persons, 0)
+        os.close(terminal)
