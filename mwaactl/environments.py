@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import yaml
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 from mwaactl.errors import NOT_RUNNING, Problem
 from mwaactl.local import aws
@@ -25,6 +27,8 @@ _FORMS = {
     "account": r"\d{12}",
     "target": r"[a-zA-Z_]\w*",
 }
+# Keeps the services' models, which take longer to read than everything else about a client.
+_MODELS = create_loader()
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ class Environment:
     def client(self, service: str) -> Any:
         """Return a boto3 client of `service` in this environment's region, with the caller's credentials."""
         local = {"aws_access_key_id": "local", "aws_secret_access_key": "local"} if self.is_local else {}
-        session = boto3.session.Session(region_name=self.region, **local)
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _MODELS)
+        session = boto3.session.Session(botocore_session=core, region_name=self.region, **local)
         endpoint = self.endpoints.get(service) or self.endpoints.get("")
         # MWAA's operations put `api.` and `env.` before the host's name, which an address on this machine doesn't have.
         config = Config(

@@ -1,7 +1,5 @@
 """The way of a project: working tree, bucket, dags/ of the environment."""
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +66,6 @@ def test_a_missing_file_is_named(source: Path) -> None:
     (source / "startup.sh").unlink()
     with pytest.raises(Problem, match=r"startup\.sh is missing"):
         bucket.contents(source)
-
-
-def test_plugins_zip_is_reproducible_and_carries_requirements_dbt(source: Path) -> None:
-    first = bucket.plugins_zip(source)
-    (source / "plugins/mwaa_x/__init__.py").touch()
-    assert bucket.plugins_zip(source) == first
-    names = zipfile.ZipFile(io.BytesIO(first)).namelist()
-    assert names == ["mwaa_x/__init__.py", "requirements-dbt.txt"]
 
 
 def test_only_changes_are_uploaded_and_deletions_follow(source: Path, s3: Any) -> None:

@@ -1,0 +1,273 @@
+"""apply: checks, then uploads, then the environment's update, then the pointer, then the proof that it runs."""
+
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mwaactl.environments import Environment
+from mwaactl.errors import Problem
+from mwaactl.release import (
+    contents,
+    dag_imports,
+    files,
+    git,
+    lease,
+    ownership,
+    planning,
+    record,
+    stages,
+    target,
+    updates,
+)
+from mwaactl.release.git import Checkout
+from mwaactl.release.lease import Lease
+from mwaactl.release.planning import Plan, Wanted
+from mwaactl.release.record import Record
+from mwaactl.release.steps import Show, Steps, shown
+from mwaactl.release.target import Target
+from mwaactl.release.updates import Update, UpdateFailed
+from mwaactl.release.verifying import Verdict, Verification
+from mwaactl.release.writing import Writer
+
+#: Checks that a caller may leave out, by name.
+DAG_IMPORTS, SECRETS, MANIFESTS = "dag-imports", "secrets", "manifests"
+CHECKS = (DAG_IMPORTS, SECRETS, MANIFESTS)
+#: Seconds between two stages on the local environment, which syncs every two.
+LOCAL_SYNC_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did. `record` is the release in force now; `verdict` is None when it wasn't asked for."""
+
+    plan: Plan
+    record: Record
+    verdict: Verdict | None
+    taken_back: Record | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there was nothing to release."""
+        return self.plan.nothing
+
+
+@dataclass(frozen=True)
+class How:
+    """How to apply.
+
+    `skip` are the CHECKS to leave out; `take_over` allows what `ownership` refuses; `replacement` is FORCED, GRACEFUL
+    or None (as gentle as MWAA allows); `pause` the seconds between two stages (None: as the sync needs);
+    `verify` whether to end with the proof that it runs; `take_back` whether a release that fails it is taken back;
+    `show` draws the steps in place of stderr.
+    """
+
+    skip: Collection[str] = ()
+    take_over: bool = False
+    replacement: str | None = None
+    pause: float | None = None
+    verify: bool = True
+    take_back: bool = True
+    show: Show | None = None
+
+
+def apply(environment: Environment, source: Path, how: How | None = None) -> Applied:
+    """Release the project at `source` to `environment`.
+
+    Every check comes before the first write. Interrupted, it leaves the release in force as it was, or can be repeated
+    to finish. Raises Problem when a check fails, when somebody else is applying, when MWAA refuses the update, or when
+    the release doesn't run (it is taken back then).
+    """
+    how = how or How()
+    with shown(how.show) as steps:
+        plan, dags = prepared(environment, source, how, steps)
+        if plan.nothing and plan.current:
+            return finished(plan, plan.current, how, steps)
+        return carry_out(plan, how, steps, _draft(plan, git.checkout(source), dags))
+
+
+def prepared(environment: Environment, source: Path, how: How, steps: Steps) -> tuple[Plan, Mapping[str, str]]:
+    """Return the plan and the DAGs, after all checks. Raises Problem with all that fail."""
+    with steps.step("plan") as told:
+        told("reading the project")
+        what = planning.wanted(environment, source)
+        told("looking at account, bucket and environment")
+        found = target.look(environment)
+        with ThreadPoolExecutor(2) as pool:
+            # The slowest check is a process of its own; the others go on beside it.
+            imports = pool.submit(_dags, what, found, how, told) if DAG_IMPORTS not in how.skip else None
+            planned: Future[Plan] = pool.submit(planning.plan, environment, what, found, how.replacement)
+            problems: list[Problem] = []
+            plan = planned.result()
+            told("checking the files")
+            problems += _file_checks(environment, source, plan, how)
+            dags: Mapping[str, str] = plan.current.dags if plan.current else {}
+            if imports:
+                try:
+                    dags = imports.result()
+                except Problem as problem:
+                    problems.append(problem)
+        if not how.take_over:
+            problems += ownership.foreign(plan) + ownership.newer(plan, git.checkout(source))
+        for refuse in (
+            lambda: lease.refuse(environment, plan.state),
+            lambda: target.refuse_busy(environment, found.mwaa),
+        ):
+            try:
+                refuse()
+            except Problem as problem:
+                problems.append(problem)
+        target.together(problems)
+    return plan, dags
+
+
+def _dags(what: Wanted, found: Target, how: How, told: Callable[[str], None]) -> Mapping[str, str]:
+    return dag_imports.dags(what.files, what.options, str(found.mwaa.get("AirflowVersion", "")), told)
+
+
+def _file_checks(environment: Environment, source: Path, plan: Plan, how: How) -> list[Problem]:
+    what = plan.wanted
+    problems = files.names_and_sizes(what.files, environment.key("")) + files.options(what.options)
+    if MANIFESTS not in how.skip:
+        problems += files.stale_manifests(source)
+    if SECRETS not in how.skip:
+        problems += files.secrets(files.to_scan(source, what.files, plan.uploads))
+    return problems
+
+
+def _draft(plan: Plan, checkout: Checkout, dags: Mapping[str, str]) -> Record:
+    """Return the record of a release that begins now, without its files' versions."""
+    return Record(
+        release=record.new_id(contents.fingerprint(plan.wanted.files)),
+        environment=plan.environment.name,
+        created=record.now(),
+        who=plan.target.who,
+        files={},
+        pins={},
+        options=plan.wanted.options,
+        airflow=str(plan.target.mwaa.get("AirflowVersion", "")),
+        dags=dags,
+        commit=checkout.commit,
+        dirty=checkout.dirty,
+        previous=plan.state.release,
+        changed={name: len(getattr(plan, name)) for name in ("added", "changed", "removed")},
+    )
+
+
+def carry_out(plan: Plan, how: How, steps: Steps, draft: Record, action: str = "apply") -> Applied:
+    """Do what `plan` says, as the release of `draft`; return it verified.
+
+    The order: lease, environment files, update, dags/ in stages, removals, record, pointer, proof.
+    """
+    environment = plan.environment
+    s3 = environment.client("s3")
+    holding = Lease(s3, environment, draft.release, action, plan.target.who)
+    with holding:
+        holding.take(plan.state)
+        writer = Writer(plan, holding, steps, _pause(plan, how))
+        verification = Verification(environment)
+        try:
+            writer.environment_files()
+            pins = _pins(plan, writer)
+            if plan.update:
+                _update(plan, plan.update, pins, writer, holding, steps)
+            writer.dags()
+            verification.mark(_pause(plan, how))
+            stored = {**plan.same, **writer.written}
+            made = replace(draft, files={path: stored[path] for path in plan.wanted.files}, pins=pins)
+            with steps.step("record"):
+                holding.check()
+                record.write(s3, environment, made)
+                holding.finish()
+        except BaseException:
+            holding.give_up(wrote=writer.touched)
+            raise
+    return finished(plan, made, how, steps, verification, tuple(writer.written))
+
+
+def _pause(plan: Plan, how: How) -> float:
+    if how.pause is not None:
+        return how.pause
+    if not plan.environment.is_local:
+        return stages.SYNC_SECONDS
+    return LOCAL_SYNC_SECONDS if plan.current else 0.0
+
+
+def _pins(plan: Plan, writer: Writer) -> dict[str, str]:
+    """Return the object versions that the environment shall be built from.
+
+    A file whose content is what it is built from keeps its version; a rollback goes back to the very versions that the
+    earlier release had.
+    """
+    differing = plan.update.files if plan.update else ()
+    restored = plan.wanted.restores.pins if plan.wanted.restores else {}
+    pins = {}
+    for name in contents.ENVIRONMENT_FILES:
+        stored = writer.written.get(name) or plan.same.get(name)
+        if name in restored:
+            pins[name] = restored[name] if name in differing else plan.pins[name]
+        elif name in plan.pins and name not in differing:
+            pins[name] = plan.pins[name]
+        elif stored:
+            pins[name] = stored.version
+    return pins
+
+
+def _update(plan: Plan, update: Update, pins: Mapping[str, str], writer: Writer, holding: Lease, steps: Steps) -> None:
+    """Update the environment and wait; when MWAA takes that back, bring the environment files back, too."""
+    environment = plan.environment
+    with steps.step("environment") as told:
+        holding.check()
+        writer.touched = True
+        told(f"{update.strategy.lower()} update; {update.takes}")
+        try:
+            updates.start(environment, plan.wanted.options, pins, update.strategy)
+            updates.follow(environment, update.strategy, told, holding.check)
+        except UpdateFailed:
+            writer.restore_environment_files()
+            raise
+
+
+def finished(
+    plan: Plan,
+    made: Record,
+    how: How,
+    steps: Steps,
+    verification: Verification | None = None,
+    written: Collection[str] = (),
+) -> Applied:
+    """Prove that the release `made` runs, unless that isn't wanted. Raises Unverified when it doesn't."""
+    if not how.verify:
+        return Applied(plan, made, None)
+    verification = verification or Verification(plan.environment)
+    verdict = verification.run(made, steps, reread=written)
+    made = replace(made, verified=verdict.as_record())
+    if not plan.nothing:
+        record.write(plan.environment.client("s3"), plan.environment, made)
+    applied = Applied(plan, made, verdict)
+    if verdict.good:
+        return applied
+    previous: Any = plan.current
+    if not how.take_back or previous is None or plan.nothing or plan.wanted.restores:
+        raise Unverified(applied)
+    from mwaactl.release import rolling_back
+
+    back = rolling_back.take_back(plan.environment, previous, how, steps)
+    raise Unverified(replace(applied, taken_back=back))
+
+
+class Unverified(Problem):
+    """A release that doesn't run. `applied` says what is wrong, and whether it was taken back."""
+
+    def __init__(self, applied: Applied) -> None:
+        self.applied = applied
+        verdict = applied.verdict
+        lines = "\n  ".join(verdict.problems if verdict else ())
+        name = applied.plan.environment.name
+        back = applied.taken_back
+        if back:
+            next_step = f"It was taken back: {name} runs {back.restores} again. Correct the project and apply again."
+        else:
+            next_step = f"Correct the project and apply again, or `mwaactl release rollback -e {name}`."
+        super().__init__(f"Release {applied.record.release} of {name} doesn't run:\n  {lines}", next_step)
