@@ -15,9 +15,10 @@ from pathlib import Path
 
 from bench import arms, projects
 from mwaactl.errors import Problem
-from mwaactl.local import bucket, components, environment, health, options, ports, startup
+from mwaactl.local import components, environment, health, options, ports, startup
 from mwaactl.local.api import Api, ApiError
 from mwaactl.local.layout import REPOSITORY, Layout
+from mwaactl.release import contents
 
 ROOT = REPOSITORY / ".local" / "bench"
 Told = Callable[[str], None]
@@ -37,7 +38,7 @@ class Environment:
         self.sizes = sizes
         components.end(components.leftovers(self.layout.root), grace=3)  # of a benchmark that was killed
         release = environment.Release(
-            bucket.plugins_zip(REPOSITORY),
+            contents.plugins_zip(REPOSITORY),
             (REPOSITORY / "requirements.txt").read_bytes(),
             (REPOSITORY / "startup.sh").read_bytes(),
             "",

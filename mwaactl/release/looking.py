@@ -1,14 +1,13 @@
 """status, history and verify: what is there now. Writes nothing."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
 from mwaactl.release import differences, pointer, record, show, target, verifying
-from mwaactl.release.objects import AT_ONCE, Bucket
+from mwaactl.release.objects import Bucket
 from mwaactl.release.pointer import State
 from mwaactl.release.record import Record
 from mwaactl.release.steps import Steps
@@ -77,9 +76,13 @@ def history(environment: Environment, last: int) -> tuple[str | None, Sequence[R
     """Return the id of the release in force and the `last` records, newest first."""
     s3 = environment.client("s3")
     state = pointer.read(s3, environment)
-    chosen = record.ids(s3, environment)[::-1][:last]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return state.release, list(pool.map(lambda one: record.read(s3, environment, one), chosen))
+    # From each release to the one before: a record that its apply wrote but died on isn't among them.
+    found: list[Record] = []
+    following = state.release
+    while following and len(found) < last:
+        found.append(record.read(s3, environment, following))
+        following = found[-1].previous
+    return state.release, found
 
 
 def verify(environment: Environment, steps: Steps) -> tuple[Record, Verdict]:

@@ -88,12 +88,3 @@ def read(s3: Any, environment: Environment, release: str) -> Record:
     known = {one.name for one in dataclasses.fields(Record)}
     content["files"] = {path: Stored(**stored) for path, stored in content["files"].items()}
     return Record(**{name: value for name, value in content.items() if name in known})
-
-
-def ids(s3: Any, environment: Environment) -> list[str]:
-    """Return the ids of all releases of the environment, oldest first."""
-    prefix = environment.key(FOLDER)
-    with calls.calling(environment, "s3", ""):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=environment.bucket, Prefix=prefix)
-        keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-    return sorted(one[len(prefix) :].removesuffix(".json") for one in keys if one.endswith(".json"))

@@ -1,4 +1,4 @@
-"""A stand-in for MWAA's API over HTTP, for tests of releases: answers and refusals as botocore's service model has them.
+"""A stand-in for MWAA's API over HTTP, for tests of releases: as botocore's service model has it.
 
 It knows one environment, whose "Airflow" shows a DAG for each file of dags/ in the bucket that says `dag: NAME`, and an
 import error for each that says `broken`.
@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 class Mwaa:
-    """The environment `name`. `update_seconds` is how long an update takes; `fail_updates` makes MWAA take them back."""
+    """The environment `name`. `fail_updates` makes MWAA take updates back."""
 
     def __init__(self, s3: Any, bucket: str, name: str = "flights-dev") -> None:
         self.s3, self.bucket, self.name = s3, bucket, name
@@ -46,6 +46,12 @@ class Mwaa:
             "AirflowConfigurationOptions": {},
         }
         self._after: tuple[float, dict[str, Any]] | None = None
+
+    def finish(self) -> None:
+        """End an update that is under way."""
+        if self._after:
+            self._after = (0.0, self._after[1])
+        self.get_environment()
 
     def get_environment(self) -> dict[str, Any]:
         if self._after and time.monotonic() >= self._after[0]:
