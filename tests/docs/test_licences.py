@@ -18,6 +18,7 @@ NAMES = {
     "MIT License": "MIT",
     "MIT": "MIT",
     "CC0": "CC0",
+    "MPL-2.0": "MPL-2.0",
     "MPL-2.0 AND (Apache-2.0 OR MIT)": "Apache-2.0 or MIT, parts MPL-2.0",
 }
 

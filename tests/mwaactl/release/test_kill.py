@@ -125,7 +125,7 @@ def test_a_lease_of_another_machine_is_waited_for(place: Place, monkeypatch: pyt
     from mwaactl.errors import Problem
 
     monkeypatch.setattr(pointer, "this_machine", lambda: "another")
-    with pytest.raises(Problem, match=r"is being changed: apply of .* its lease ends within \d+ s"):
+    with pytest.raises(Problem, match=r"(?s)is being changed: apply of .* its lease ends within \d+ s"):
         place.apply()
     state = pointer.read(place.s3, place.environment)
     assert not replace(state, age=pointer.LEASE_SECONDS + 1).held
