@@ -68,6 +68,8 @@ class Environment:
             # Cosmos' default, which the stock arms profit from; ours doesn't look at it.
             "cosmos.enable_cache_partial_parse": "True",
             "cosmos.cache_dir": str(self.layout.root / "cosmos_cache"),
+            # The scheduler's pace is MWAA's and Airflow's default; the local environment's is quicker.
+            "scheduler.scheduler_idle_sleep_time": "1",
             # Each DAG file is parsed once: not beside a measurement.
             "dag_processor.min_file_process_interval": "86400",
             "core.dagbag_import_timeout": "600",
