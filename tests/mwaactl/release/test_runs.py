@@ -1,0 +1,131 @@
+"""trigger, wait and the REST API behind them."""
+
+from typing import Any
+
+import pytest
+
+from mwaactl.errors import Problem
+from mwaactl.release import runs
+from mwaactl.release.rest import Rest, RestError
+from mwaactl.release.steps import Steps
+from tests.mwaactl.release.conftest import Place
+from tests.mwaactl.release.mwaa import Refused
+
+
+class Airflow:
+    """One DAG whose run goes through `states`, a step each time it is asked for."""
+
+    def __init__(self, place: Place, states: list[str], paused: bool = False) -> None:
+        self.states, self.paused, self.conf, self.run_id = states, paused, None, ""
+        place.mwaa.rest.update(
+            {
+                ("GET", "/dags/daily"): lambda query, body: {"dag_id": "daily", "is_paused": self.paused},
+                ("PATCH", "/dags/daily"): self.patch,
+                ("POST", "/dags/daily/dagRuns"): self.post,
+                ("POST", "/dags/~/dagRuns/list"): self.list,
+                ("POST", "/dags/~/dagRuns/~/taskInstances/list"): self.tasks,
+            }
+        )
+
+    def patch(self, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        self.paused = body["is_paused"]
+        return {}
+
+    def post(self, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if body["conf"].get("bad"):
+            detail = {"RestApiStatusCode": 400, "RestApiResponse": {"detail": "Invalid input for param bad"}}
+            raise Refused("RestApiClientException", "", **detail)
+        assert body["logical_date"] is None  # Airflow 3 wants the key
+        self.conf, self.run_id = body["conf"], body["dag_run_id"]
+        return {"dag_run_id": self.run_id}
+
+    def list(self, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        assert body["dag_ids"] == ["daily"]
+        mine = {"dag_run_id": self.run_id, "state": self.states[0], "start_date": None, "end_date": None}
+        others = [{"dag_run_id": f"other-{number}", "state": "success"} for number in range(150)]
+        start = body.get("page_offset", 0)
+        return {"dag_runs": [*others, mine][start : start + 100], "total_entries": 151}
+
+    def tasks(self, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        assert body["dag_run_ids"] == [self.run_id]
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        found = [
+            {"task_id": f"t{number}", "map_index": -1, "state": state, "start_date": None} for number in range(130)
+        ]
+        start = body["page_offset"]
+        return {"task_instances": found[start : start + 100], "total_entries": 130}
+
+
+def wait(place: Place, run_id: str, limit: float = 30) -> runs.Run:
+    return runs.wait(place.environment, "daily", run_id, Steps(lambda steps: None), limit, interval=0.05)
+
+
+def test_a_run_is_started_with_its_parameters_and_followed_to_its_end(place: Place) -> None:
+    airflow = Airflow(place, ["queued", "running", "running", "success"])
+    run_id = runs.trigger(place.environment, "daily", {"select": "a+"})
+    assert airflow.conf == {"select": "a+"}
+    run = wait(place, run_id)
+    assert run.succeeded
+    assert len(run.tasks) == 130
+
+
+def test_a_failed_run_names_its_tasks(place: Place) -> None:
+    Airflow(place, ["running", "failed"])
+    run = wait(place, runs.trigger(place.environment, "daily", {}))
+    assert not run.succeeded
+    assert run.failed[:2] == ["t0", "t1"]
+
+
+def test_a_paused_dag_is_not_left_waiting(place: Place) -> None:
+    airflow = Airflow(place, ["success"], paused=True)
+    with pytest.raises(Problem, match=r"(?s)daily is paused.*--unpause"):
+        runs.trigger(place.environment, "daily", {})
+    assert airflow.run_id == ""
+    runs.trigger(place.environment, "daily", {}, unpause=True)
+    assert airflow.run_id
+    assert not airflow.paused
+
+
+def test_an_unknown_dag_and_bad_parameters(place: Place) -> None:
+    place.apply()
+    with pytest.raises(Problem, match=r"(?s)dev has no DAG nightly.*The DAGs are: one, two"):
+        runs.trigger(place.environment, "nightly", {})
+    Airflow(place, ["success"])
+    with pytest.raises(Problem, match=r"refused the run.*400 Invalid input for param bad"):
+        runs.trigger(place.environment, "daily", {"bad": 1})
+
+
+def test_a_run_that_does_not_end_and_one_that_is_not_there(place: Place) -> None:
+    Airflow(place, ["running"])
+    run_id = runs.trigger(place.environment, "daily", {})
+    with pytest.raises(Problem, match=rf"(?s)has not ended after 0 s.*mwaactl wait daily {run_id} -e dev"):
+        wait(place, run_id, limit=0)
+    with pytest.raises(Problem, match="daily has no run nope"):
+        wait(place, "nope")
+
+
+def test_a_name_too_long_for_mwaa(place: Place) -> None:
+    with pytest.raises(Problem, match="has 65 characters; MWAA passes on paths of 64 at most"):
+        Rest(place.environment).call("GET", "/" + "x" * 64)
+
+
+def test_an_api_that_is_away_for_a_moment_is_asked_again(place: Place) -> None:
+    airflow = Airflow(place, ["running", "success"])
+    run_id = runs.trigger(place.environment, "daily", {})
+    answers = iter([503, 200])
+    there = airflow.list
+
+    def sometimes(query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        if next(answers, 200) == 503:
+            detail = {"RestApiStatusCode": 503, "RestApiResponse": {"detail": "restarting"}}
+            raise Refused("RestApiServerException", "", **detail)
+        return there(query, body)
+
+    place.mwaa.rest["POST", "/dags/~/dagRuns/list"] = sometimes
+    assert wait(place, run_id).succeeded
+
+
+def test_refusals_carry_airflows_words(place: Place) -> None:
+    with pytest.raises(RestError, match="GET /nothing: 404 /nothing not found") as caught:
+        Rest(place.environment).call("GET", "/nothing")
+    assert not caught.value.temporary
