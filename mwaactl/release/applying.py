@@ -223,7 +223,7 @@ def _update(plan: Plan, update: Update, pins: Mapping[str, str], writer: Writer,
         told(f"{update.strategy.lower()} update; {update.takes}")
         try:
             updates.start(environment, plan.wanted.options, pins, update.strategy)
-            updates.follow(environment, update.strategy, told, holding.check)
+            updates.follow(environment, update.strategy, plan.target.mwaa, told, holding.check)
         except UpdateFailed:
             writer.restore_environment_files()
             raise

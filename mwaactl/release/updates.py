@@ -17,7 +17,7 @@ FORCED, GRACEFUL = "FORCED", "GRACEFUL"
 WITHOUT_GRACEFUL = {"ca-west-1", "ap-southeast-5"}
 #: Seconds to wait for an update: workers may finish their tasks for 12 hours in a graceful one.
 LIMITS = {FORCED: 2 * 3600.0, GRACEFUL: 13 * 3600.0}
-INTERVAL = 15.0
+INTERVAL, LOCAL_INTERVAL = 15.0, 0.3
 _FIELDS = {PLUGINS: "Plugins", REQUIREMENTS: "Requirements", STARTUP: "StartupScript"}
 
 
@@ -106,16 +106,19 @@ def start(environment: Environment, options: Mapping[str, str], pins: Mapping[st
 def follow(
     environment: Environment,
     strategy: str,
+    before: Mapping[str, Any],
     told: Callable[[str], None],
     tick: Callable[[], None],
-    interval: float | None = None,
 ) -> None:
     """Wait until the update is over; `told` hears the environment's state, `tick` is called in between.
+
+    `before` is MWAA's description from before the update: the update that it tells of isn't this one.
 
     Raises Problem when MWAA took the update back, with its reason, or when it doesn't end.
     """
     began = time.monotonic()
     client = environment.client("mwaa")
+    former = (before.get("LastUpdate") or {}).get("CreatedAt")
     seen_updating = False
     while True:
         with calls.calling(environment, "mwaa", ""):
@@ -123,7 +126,7 @@ def follow(
         status, last = found["Status"], found.get("LastUpdate") or {}
         told(f"{status}, {time.monotonic() - began:.0f} s")
         seen_updating = seen_updating or status not in ("AVAILABLE", "UPDATE_FAILED")
-        over = seen_updating or last.get("Status") in ("SUCCESS", "FAILED")
+        over = seen_updating or (last.get("CreatedAt") != former and last.get("Status") in ("SUCCESS", "FAILED"))
         if over and (status == "UPDATE_FAILED" or (status == "AVAILABLE" and last.get("Status") == "FAILED")):
             error = last.get("Error") or {}
             raise UpdateFailed(
@@ -140,4 +143,4 @@ def follow(
                 "Look at it in the console; when it is AVAILABLE, repeat the command.",
             )
         tick()
-        time.sleep(interval if interval is not None else (1.0 if environment.is_local else INTERVAL))
+        time.sleep(LOCAL_INTERVAL if environment.is_local else INTERVAL)
