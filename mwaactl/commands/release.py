@@ -136,7 +136,7 @@ def _change(form: str, work: "Callable[[], Applied]") -> None:
         done = work()
     except KeyboardInterrupt:
         raise Problem(
-            "Interrupted. The release in force is still the one before.",
+            "Interrupted. `mwaactl release status` says which release is in force.",
             "Repeat the command to finish, or `mwaactl release rollback` to go back.",
             INTERRUPTED,
         ) from None

@@ -1,5 +1,6 @@
 """apply: checks, then uploads, then the environment's update, then the pointer, then the proof that it runs."""
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -93,7 +94,7 @@ def prepared(environment: Environment, source: Path, how: How, steps: Steps) -> 
         told("reading the project")
         what = planning.wanted(environment, source)
         told("looking at account, bucket and environment")
-        found = target.look(environment)
+        found = target.look(environment, to_write=True)
         with ThreadPoolExecutor(2) as pool:
             # The slowest check is a process of its own; the others go on beside it.
             imports = pool.submit(_dags, what, found, how, told) if DAG_IMPORTS not in how.skip else None
@@ -102,7 +103,11 @@ def prepared(environment: Environment, source: Path, how: How, steps: Steps) -> 
             plan = planned.result()
             told("checking the files")
             problems += _file_checks(environment, source, plan, how)
-            dags: Mapping[str, str] = plan.current.dags if plan.current else {}
+            # Not looked at: those that were there and whose files stay.
+            known = plan.current.dags if plan.current else {}
+            dags: Mapping[str, str] = {
+                dag_id: file for dag_id, file in known.items() if f"{contents.DAGS}{file}" in what.files
+            }
             if imports:
                 try:
                     dags = imports.result()
@@ -181,7 +186,9 @@ def carry_out(plan: Plan, how: How, steps: Steps, draft: Record, action: str = "
                 record.write(s3, environment, made)
                 holding.finish()
         except BaseException:
-            holding.give_up(wrote=writer.touched)
+            # That this failed, too, must not hide why: the lease ends by itself.
+            with contextlib.suppress(Exception):
+                holding.give_up(wrote=writer.touched)
             raise
     return finished(plan, made, how, steps, verification, tuple(writer.written))
 

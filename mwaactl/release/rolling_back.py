@@ -27,7 +27,7 @@ def rollback(environment: Environment, release: str | None = None, how: How | No
         with steps.step("plan") as told:
             s3 = environment.client("s3")
             told("looking at account, bucket and environment")
-            found = target.look(environment)
+            found = target.look(environment, to_write=True)
             state = pointer.read(s3, environment)
             lease.refuse(environment, state)
             target.refuse_busy(environment, found.mwaa)

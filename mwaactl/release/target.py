@@ -40,17 +40,17 @@ def together(problems: list[Problem]) -> None:
         raise Problem(f"{len(problems)} things stand against this release:\n{lines}")
 
 
-def look(environment: Environment) -> Target:
+def look(environment: Environment, to_write: bool = False) -> Target:
     """Return what the environment is. Raises Problem with everything that keeps a release from going there.
 
-    Reads only: account, region, bucket (there, versioned, not public), environment (there, of this bucket), and whether
-    objects might be written and removed.
+    Reads only: account, region, bucket (there, versioned, not public), environment (there, of this bucket) and, with
+    `to_write`, whether objects might be written and removed. (A plan is for those, too, who may only read.)
     """
     # With credentials of another account the other answers would only confuse.
     who = _account(environment)
     with ThreadPoolExecutor(5) as pool:
         described = pool.submit(describe, environment)
-        looks: list[Callable[[Environment], None]] = [_bucket, _may_write]
+        looks: list[Callable[[Environment], None]] = [_bucket, _may_write] if to_write else [_bucket]
         futures: list[Future[Any]] = [described, *(pool.submit(one, environment) for one in looks)]
     problems = [error for one in futures if isinstance(error := one.exception(), Problem)]
     for one in futures:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mwaactl import release
 from mwaactl.errors import Problem
 from mwaactl.release import dag_imports
 from tests.mwaactl.release.conftest import Place
@@ -98,6 +99,7 @@ def test_a_missing_permission_is_named_with_its_resource(place: Place, moto_url:
     try:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr("mwaactl.environments.Environment.client", client)
+            assert release.plan(place.environment, place.source).added  # who may only read may plan
             with pytest.raises(Problem) as caught:
                 place.apply()
     finally:
