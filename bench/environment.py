@@ -41,11 +41,13 @@ class Environment:
             contents.plugins_zip(REPOSITORY),
             (REPOSITORY / "requirements.txt").read_bytes(),
             (REPOSITORY / "startup.sh").read_bytes(),
-            "",
+            {},
         )
         environment.place(release, self.layout)
         self.ports = ports.choose(self.layout)
-        self.venv = environment.build(self.layout, self.told)
+        self.venv, problem = environment.build(release, self.layout, self.told)
+        if problem:
+            raise problem
         log = self.layout.logs / "startup.log"
         exported = startup.execute(self.container(), self.venv / "bin" / "python", log, self.told)
         self.env = self.variables(exported)

@@ -35,7 +35,8 @@ def layout_options(function: FC) -> FC:
 def local() -> None:
     """MWAA on one machine: boots from a bucket as MWAA does, with real Airflow and stand-ins for AWS, Slack and mail.
 
-    Ports are free ones; MWAACTL_UI_PORT, MWAACTL_AWS_PORT, MWAACTL_SLACK_PORT and MWAACTL_MAIL_PORT choose.
+    Ports are free ones; MWAACTL_UI_PORT, MWAACTL_AWS_PORT, MWAACTL_MWAA_PORT, MWAACTL_SLACK_PORT and
+    MWAACTL_MAIL_PORT choose.
     """
 
 

@@ -12,7 +12,7 @@ from mwaactl.local.journal import Journal
 from mwaactl.local.layout import Layout
 
 log = logging.getLogger("mwaactl.local")
-HEALTH_LIMIT = 180.0
+HEALTH_LIMIT = 420.0  # a component that ends is noticed at once; this is for a machine that has much else to do
 PARSE_LIMIT = 150.0
 RESTARTS = 3  # of one component, until it is given up
 
@@ -113,6 +113,7 @@ class Airflow:
 
     def stop(self) -> None:
         """End the components, then whatever their tasks left behind."""
+        self.restarts = {}
         mine = [psutil.Process(c.process.pid) for c in self.running.values() if c.process.poll() is None]
         killed = components.end(mine, grace=3)
         for component in self.running.values():

@@ -61,35 +61,47 @@ class Api:
             if not page[key] or len(entries) >= page.get("total_entries", 0):
                 return entries
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None, again: bool = True) -> Any:
-        if not self._token:
-            self._token = self._open("GET", "/auth/token", None, {})["access_token"]
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
-            return self._open(method, path, body, {"Authorization": f"Bearer {self._token}"})
-        except ApiError as error:
-            if error.status != 401 or not again:
-                raise
-            self._token = ""
-            return self._call(method, path, body, again=False)
-
-    def _open(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
-        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http, loopback
-        try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
-                content = answer.read()
-        except urllib.error.HTTPError as error:
-            text = error.read().decode(errors="replace")
-            try:
-                detail = json.loads(text).get("detail", text)
-            except ValueError:
-                detail = text
-            raise ApiError(
-                error.code, method, path, detail if isinstance(detail, str) else json.dumps(detail)
-            ) from error
+            status, content = self.send(method, path, body)
         except OSError as error:
             raise Problem(
                 f"Airflow at {self.url} does not answer: {error}", "See `make status` and `make logs`.", NOT_RUNNING
             ) from error
+        if status >= 400:
+            text = content.decode(errors="replace")
+            try:
+                detail = json.loads(text).get("detail", text)
+            except ValueError:
+                detail = text
+            raise ApiError(status, method, path, detail if isinstance(detail, str) else json.dumps(detail))
         return json.loads(content) if content else None
+
+    def send(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Return status and content of the answer to any request. Raises OSError when there is no answer."""
+        status, content = self._open(method, path, body, self.token())
+        if status == 401:  # the token is too old, or another environment's
+            self._token = ""
+            status, content = self._open(method, path, body, self.token())
+        return status, content
+
+    def token(self) -> str:
+        """Return a JWT that Airflow takes for the admin's. Raises OSError when Airflow doesn't give one."""
+        if not self._token:
+            status, content = self._open("GET", "/auth/token", None, "")
+            if status >= 400:
+                raise ConnectionError(f"GET /auth/token: {status}")
+            self._token = json.loads(content)["access_token"]
+        return self._token
+
+    def _open(self, method: str, path: str, body: Any, token: str) -> tuple[int, bytes]:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310 - http, loopback
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()

@@ -12,10 +12,13 @@ from mwaactl.local.layout import BUCKET, REGION
 ACCOUNT = "123456789012"  # moto's own account
 
 
-def credentials(port: int) -> dict[str, str]:
-    """Return the environment variables with which any AWS client talks to moto on `port`."""
+def credentials(port: int, mwaa_port: int) -> dict[str, str]:
+    """Return the environment variables with which any AWS client talks to moto on `port`, MWAA's to `mwaa_port`."""
     return {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL_MWAA": f"http://127.0.0.1:{mwaa_port}",
+        # MWAA's operations put `api.` and `env.` before the host's name, which an address doesn't have.
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": REGION,

@@ -60,7 +60,7 @@ def container_environment(layout: Layout, container: str, venv: Path, ports: dic
         "LANG": "C.UTF-8",
         **passed,
         **caches,
-        **aws.credentials(ports["aws"]),
+        **aws.credentials(ports["aws"], ports["mwaa"]),
         "PATH": f"{venv / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "VIRTUAL_ENV": str(venv),
         "HOME": str(layout.airflow_home),

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -42,27 +41,66 @@ class Status:
 
 
 def up(layout: Layout) -> Status:
-    """Start the environment, or take over what changed in its project; return its status when that is done.
+    """Start the environment unless it runs, bring the project into it, and return its status then.
 
-    Raises Problem when it can't be started. Interrupted, it leaves nothing running that it started itself.
+    Raises Problem when that can't be done. What was started here is ended then, and when it is interrupted, unless
+    Airflow is up: whoever has to find out what is wrong with a release can look at it.
     """
     with exclusive(layout):
         state = read_json(layout.state_file)
         running = supervisor(state)
-        if running and state["phase"] in ("ready", "failed", "updating", "starting"):
-            if str(layout.source) != state["source"]:
-                raise Problem(
-                    f"The environment in {layout.root} runs the project {state['source']}, not {layout.source}.",
-                    "Stop it first (`mwaactl local down`), or use another directory (--dir).",
-                )
-            before = state["round"]
-            running.send_signal(signal.SIGHUP)
-            _follow(layout, before, running, own=False)
-        else:
-            _clear(layout, read_json(layout.state_file))
+        own = not running or state["phase"] not in ("empty", "ready", "failed", "updating", "starting")
+        if not own and str(layout.source) != state["source"]:
+            raise Problem(
+                f"The environment in {layout.root} runs the project {state['source']}, not {layout.source}.",
+                "Stop it first (`mwaactl local down`), or use another directory (--dir).",
+            )
+        if own:
+            _clear(layout, state)
             ports.choose(layout)  # a taken port is said at once, not in a log
-            _follow(layout, 0, _launch(layout), own=True)
+            running = _launch(layout)
+        try:
+            _bring_up(layout, running)
+        except KeyboardInterrupt:
+            if not own:
+                raise
+            print("interrupted: stopping what was started", file=sys.stderr)
+            _end(layout)
+            raise Problem("Interrupted; nothing was left running.", "`make up` starts again.", INTERRUPTED) from None
+        except BaseException:
+            if own and read_json(layout.state_file).get("phase") != "ready":
+                _end(layout)
+            raise
     return status(layout)
+
+
+def _bring_up(layout: Layout, process: psutil.Process) -> None:
+    from mwaactl.local import delivery
+
+    asked = time.time()
+
+    def steps_of_the_supervisor() -> list[dict[str, Any]]:
+        # Not those of an earlier update, which are there until the supervisor begins the next.
+        found = read_json(layout.state_file).get("steps", [])
+        return [step for step in found if not step["ended"] or step["ended"] > asked]
+
+    with progress.Steps(steps_of_the_supervisor) as steps:
+        while (state := read_json(layout.state_file)).get("phase", "starting") == "starting":
+            _ensure_alive(layout, process)
+            time.sleep(0.1)
+        if state["phase"] in ("failed", "stopping", "stopped") and not state.get("urls", {}).get("mwaa"):
+            raise Problem(state["error"]["what"], state["error"]["next"])
+        delivery.deliver(layout, steps)
+
+
+def _ensure_alive(layout: Layout, process: psutil.Process) -> None:
+    if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        return
+    error = read_json(layout.state_file).get("error")
+    if error:
+        raise Problem(error["what"], error["next"])
+    lines = (layout.logs / "supervisor.log").read_text(errors="replace").splitlines()[-10:]
+    raise Problem("The environment ended while it was starting:\n    " + "\n    ".join(lines), "See `make logs`.")
 
 
 def _launch(layout: Layout) -> psutil.Popen:
@@ -78,34 +116,6 @@ def _launch(layout: Layout) -> psutil.Popen:
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-
-
-def _follow(layout: Layout, before: int, process: psutil.Process, own: bool) -> None:
-    """Show the supervisor's steps until its next round is finished. Raises Problem when that failed."""
-    asked = time.time()
-    try:
-        with progress.progress() as display:
-            while True:
-                alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-                state = read_json(layout.state_file)
-                # Not the steps of an earlier boot, which are there until the supervisor begins its update.
-                display.show([s for s in state.get("steps", []) if own or not s["ended"] or s["ended"] > asked])
-                if state.get("round", 0) > before or state.get("phase") == "stopped":
-                    break
-                if not alive:
-                    break
-                time.sleep(0.1)
-    except KeyboardInterrupt:
-        if own:
-            print("interrupted: stopping what was started", file=sys.stderr)
-            _end(layout)
-            raise Problem("Interrupted; nothing was left running.", "`make up` starts again.", INTERRUPTED) from None
-        raise
-    if state.get("phase") == "failed" and state.get("error"):
-        raise Problem(state["error"]["what"], state["error"]["next"])
-    if state.get("phase") != "ready":
-        lines = (layout.logs / "supervisor.log").read_text(errors="replace").splitlines()[-10:]
-        raise Problem("The environment ended while it was starting:\n    " + "\n    ".join(lines), "See `make logs`.")
 
 
 def down(layout: Layout, delete: bool = False) -> bool:

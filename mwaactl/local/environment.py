@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import os
 import shutil
 import subprocess
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,32 +26,37 @@ class Release:
     plugins: bytes
     requirements: bytes
     startup: bytes
-    options: str
-
-    def differs_in(self, other: "Release") -> list[str]:
-        """Return the names of the parts that differ from `other`."""
-        names = {"plugins": "plugins.zip", "requirements": "requirements.txt", "startup": "startup.sh"}
-        names["options"] = options.OPTIONS_FILE
-        return [name for part, name in names.items() if getattr(self, part) != getattr(other, part)]
+    options: Mapping[str, str]
 
 
-def download(s3: Any, layout: Layout) -> Release:
-    """Return the release that the bucket holds now, with the project's configuration options."""
+def download(s3: Any, settings: Mapping[str, Any]) -> Release:
+    """Return the object versions that an environment's settings name (the members of GetEnvironment).
 
-    def body(key: str) -> bytes:
-        content: bytes = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    A file without a path is empty. Raises Problem when one can't be read.
+    """
+
+    def body(part: str) -> bytes:
+        key, version = settings.get(f"{part}S3Path"), settings.get(f"{part}S3ObjectVersion")
+        if not key:
+            return b""
+        try:
+            content: bytes = s3.get_object(Bucket=BUCKET, Key=key, VersionId=version)["Body"].read()
+        except s3.exceptions.ClientError as error:
+            raise Problem(
+                f"{key} can't be read in version {version}: {error}", "Name a version that exists."
+            ) from error
         return content
 
     return Release(
-        body("plugins.zip"),
-        body("requirements.txt"),
-        body("startup.sh"),
-        options.fingerprint(options.read(layout.source)),
+        body("Plugins"), body("Requirements"), body("StartupScript"), dict(settings["AirflowConfigurationOptions"])
     )
 
 
 def place(release: Release, layout: Layout) -> None:
-    """Put a release's files where MWAA's containers have them, in place of the last release's."""
+    """Put a release's files where MWAA's containers have them, in place of the last release's.
+
+    Raises Problem when plugins.zip is no ZIP file.
+    """
     home = layout.airflow_home
     for folder in (home / "startup", home / "requirements", home / "logs", layout.dags, layout.warehouse, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,23 +66,42 @@ def place(release: Release, layout: Layout) -> None:
     shutil.copy(Path(__file__).with_name("airflow_sqlite.py"), home / "config")
     plugins = home / "plugins"
     shutil.rmtree(plugins, ignore_errors=True)
-    with zipfile.ZipFile(io.BytesIO(release.plugins)) as archive:
-        archive.extractall(plugins)
+    plugins.mkdir()
+    if not release.plugins:
+        return
+    try:
+        with zipfile.ZipFile(io.BytesIO(release.plugins)) as archive:
+            archive.extractall(plugins)
+    except zipfile.BadZipFile as error:
+        raise Problem(
+            f"plugins.zip can't be unpacked: {error}", "Release a ZIP file with plugins/ at its root."
+        ) from error
 
 
-def build(layout: Layout, told: Told) -> Path:
-    """Return the virtualenv of Airflow with the placed requirements.txt; build it when there is none yet."""
-    requirements = layout.airflow_home / "requirements" / "requirements.txt"
-    return image.environment(layout.venvs, layout.airflow_version, requirements, told)
+def build(release: Release, layout: Layout, told: Told) -> tuple[Path, Problem | None]:
+    """Return the virtualenv of Airflow with the release's requirements; build it when there is none yet.
+
+    When the requirements can't be installed it is, as on MWAA, one without any of them, and the problem is returned,
+    too. Raises Problem when MWAA's image itself can't be installed.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(prefix="requirements-", suffix=".txt") as file:
+            file.write(release.requirements)
+            file.flush()
+            return image.environment(layout.venvs, layout.airflow_version, Path(file.name), told), None
+    except image.RequirementsProblem as problem:
+        return image.environment(layout.venvs, layout.airflow_version, Path(os.devnull), told), problem
 
 
-def component_environments(layout: Layout, venv: Path, ports: dict[str, int], told: Told) -> dict[str, dict[str, str]]:
+def component_environments(
+    release: Release, layout: Layout, venv: Path, ports: dict[str, int], told: Told
+) -> dict[str, dict[str, str]]:
     """Run startup.sh once for each of MWAA's containers and return the environment of each component.
 
     Precedence is MWAA's: the container's own variables, then startup.sh's exports, then the configuration options; last
     come the variables that MWAA protects and, here, what one machine needs. Raises Problem when startup.sh fails.
     """
-    chosen = options.variables(options.read(layout.source))
+    chosen = options.variables(dict(release.options))
     protected = (
         "AIRFLOW_HOME",
         "AIRFLOW_ENV_NAME",

@@ -59,11 +59,15 @@ def _key(version: str, requirements: bytes) -> str:
     return f"airflow-{version}-py{sys.version_info[0]}.{sys.version_info[1]}-{content.hexdigest()[:12]}"
 
 
+class RequirementsProblem(Problem):
+    """requirements.txt could not be installed; the image itself could."""
+
+
 def environment(venvs: Path, version: str, requirements: Path, told: Told) -> Path:
     """Return the virtualenv with MWAA's image of Airflow `version` plus `requirements`; build it if need be.
 
     As on MWAA, requirements are held to the essential constraints always, and to the image's constraints when the file
-    names none. Raises Problem when something can't be installed. (MWAA logs that and starts without the packages.)
+    names none. Raises Problem when the image can't be installed, RequirementsProblem when `requirements` can't.
     """
     image = IMAGES / version
     if not image.is_dir():
@@ -91,18 +95,28 @@ def _build(venv: Path, image: Path, requirements: Path, content: bytes, told: To
 
     essential = ["-c", str(image / "essential-constraints.txt")]
     everything = ["-c", str(image / "constraints.txt"), *essential]
-    _install(venv, ["-r", str(image / "preinstalled.txt"), *everything], f"MWAA's image of Airflow {image.name}", told)
-    brings_own = any(NAMES_CONSTRAINTS.search(line) for line in content.decode().splitlines())
-    _install(venv, ["-r", str(requirements), *(essential if brings_own else everything)], "requirements.txt", told)
+    what = f"MWAA's image of Airflow {image.name}"
+    if lines := _install(venv, ["-r", str(image / "preinstalled.txt"), *everything], what, told):
+        raise Problem(
+            f"{what} could not be installed:\n    " + "\n    ".join(lines[-12:]),
+            "Look at the network: the packages come from the package index (PIP_INDEX_URL, UV_DEFAULT_INDEX).",
+        )
+    if content.strip():
+        brings_own = any(NAMES_CONSTRAINTS.search(line) for line in content.decode(errors="replace").splitlines())
+        _install_requirements(venv, requirements, essential if brings_own else everything, told)
     (venv / MARKER).write_text("complete\n")
 
 
-def _install(venv: Path, arguments: list[str], what: str, told: Told) -> None:
+def _install_requirements(venv: Path, requirements: Path, constraints: list[str], told: Told) -> None:
+    if lines := _install(venv, ["-r", str(requirements), *constraints], "requirements.txt", told):
+        raise RequirementsProblem(
+            "requirements.txt could not be installed under MWAA's constraints:\n    " + "\n    ".join(lines[-12:]),
+            "Correct requirements.txt, or look at the network if packages could not be fetched.",
+        )
+
+
+def _install(venv: Path, arguments: list[str], what: str, told: Told) -> list[str]:
+    """Install packages; return what uv said if that failed."""
     told(what)
     status, lines = _run([uv(), "pip", "install", "--python", str(venv / "bin" / "python"), *arguments], told)
-    if status:
-        raise Problem(
-            f"{what} could not be installed under MWAA's constraints:\n    " + "\n    ".join(lines[-12:]),
-            "Correct requirements.txt (MWAA itself would log this and start Airflow without the packages), "
-            "or look at the network if packages could not be fetched.",
-        )
+    return (lines or ["uv said nothing"]) if status else []

@@ -14,7 +14,10 @@ from mwaactl.local.state import write_json
 
 
 class Journal:
-    """The supervisor's state: its phase (starting, ready, updating, failed, stopping, stopped) and current steps."""
+    """The supervisor's state: its current steps and its phase.
+
+    Phases: starting, empty (no release yet), updating, ready, failed, stopping, stopped.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._path = layout.state_file
@@ -28,7 +31,7 @@ class Journal:
             "root": str(layout.root),
             "source": str(layout.source),
             "airflow_version": layout.airflow_version,
-            "round": 0,  # counts finished boots and updates: how `up` knows that its own is done
+            "round": 0,  # counts finished updates
             "steps": [],
             "error": None,
             "notes": [],

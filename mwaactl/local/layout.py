@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+NAME = "local"  # of the MWAA environment
 BUCKET = "mwaa-local"
 AIRFLOW_VERSION = "3.3.1"
 REGION = "eu-central-1"

@@ -1,6 +1,5 @@
 """Airflow's configuration: the options that MWAA gets, and the few that one machine needs instead."""
 
-import json
 import re
 import secrets
 from pathlib import Path
@@ -104,8 +103,3 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "mwaa_dbt.retry_delay": "2",
         "mwaa_dbt.raw_bucket": BUCKET,
     }
-
-
-def fingerprint(options: dict[str, str]) -> str:
-    """Return `options` in a form that is equal for equal options."""
-    return json.dumps(options, sort_keys=True)

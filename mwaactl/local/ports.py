@@ -13,6 +13,7 @@ VARIABLES = {
     "aws": "MWAACTL_AWS_PORT",
     "slack": "MWAACTL_SLACK_PORT",
     "mail": "MWAACTL_MAIL_PORT",
+    "mwaa": "MWAACTL_MWAA_PORT",
 }
 
 

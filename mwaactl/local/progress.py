@@ -1,7 +1,10 @@
 """Progress on stderr: live on a terminal, one line per step elsewhere."""
 
+import contextlib
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -87,6 +90,58 @@ class LiveProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.__exit__(kind, error, trace)
+
+
+class Steps:
+    """The steps of this process, shown with those that another one writes, while the block goes on.
+
+    `others` returns the other process' steps. All of it is drawn ten times a second by a thread.
+    """
+
+    def __init__(self, others: Callable[[], list[dict[str, Any]]] = list) -> None:
+        self._others = others
+        self._steps: list[dict[str, Any]] = []
+        self._display = progress()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> "Steps":
+        self._display.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join(5)
+        self._show()
+        self._display.__exit__(kind, error, trace)
+
+    def _run(self) -> None:
+        while not self._over.wait(0.1):
+            self._show()
+
+    def _show(self) -> None:
+        self._display.show(sorted([*self._steps, *self._others()], key=lambda step: float(step["started"])))
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Show the block as a step, with its time; a failure is marked."""
+        step = {"name": name, "task": "", "started": time.time(), "ended": None, "failed": False}
+        self._steps = [*self._steps, step]
+        try:
+            yield
+        except BaseException:
+            step["failed"] = True
+            raise
+        finally:
+            step.update(ended=time.time(), task="")
+
+    def task(self, text: str) -> None:
+        """Say what the last step is at."""
+        if self._steps:
+            self._steps[-1]["task"] = text[:200]
 
 
 def progress() -> Progress:

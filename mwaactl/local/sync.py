@@ -4,6 +4,7 @@ import hashlib
 import logging
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,27 @@ from mwaactl.local.bucket import Changes, etags
 from mwaactl.local.layout import BUCKET
 
 log = logging.getLogger(__name__)
-PREFIX = "dags/"
 TEMPORARY = ".sync-"  # begins the names of files that are being written
 
 
 class DagSync:
     """Keeps one folder equal to the bucket's dags/: new, changed and deleted files, each replaced in one step."""
 
-    def __init__(self, s3: Any, folder: Path) -> None:
+    def __init__(self, s3: Any, folder: Path, changed: Callable[[], None] = lambda: None) -> None:
+        """`changed` is called after each round of `run` that changed something."""
         self._s3 = s3
         self._folder = folder
+        self._changed = changed
+        #: Where the DAGs are in the bucket (MWAA: DagS3Path), with a slash at its end.
+        self.prefix = "dags/"
         self._known: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def once(self) -> Changes:
         """Bring the folder up to date and return what changed."""
         with self._lock:
-            there = {key.removeprefix(PREFIX): tag for key, tag in etags(self._s3, PREFIX).items() if key != PREFIX}
+            found = etags(self._s3, self.prefix).items()
+            there = {key.removeprefix(self.prefix): tag for key, tag in found if key != self.prefix}
             here = self._present()
             changes = Changes()
             for name in sorted(there, key=lambda name: name.endswith(".py")):
@@ -53,6 +58,7 @@ class DagSync:
             else:
                 if changes:
                     log.info("dags/: %d written, %d removed", len(changes.written), len(changes.removed))
+                    self._changed()
 
     def _present(self) -> dict[str, str]:
         """Return the files in the folder with the ETag they came with, or their own MD5 when that isn't known."""
@@ -67,7 +73,7 @@ class DagSync:
     def _fetch(self, name: str) -> None:
         target = self._folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        body = self._s3.get_object(Bucket=BUCKET, Key=PREFIX + name)["Body"].read()
+        body = self._s3.get_object(Bucket=BUCKET, Key=self.prefix + name)["Body"].read()
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=TEMPORARY, delete=False) as file:
             file.write(body)
         temporary = Path(file.name)

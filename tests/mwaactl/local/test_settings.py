@@ -12,7 +12,7 @@ from mwaactl.errors import Problem
 from mwaactl.local import options, ports, secrets
 from mwaactl.local.layout import REPOSITORY, Layout
 
-PORTS = {"ui": 1, "aws": 2, "slack": 3, "mail": 4}
+PORTS = {"ui": 1, "aws": 2, "slack": 3, "mail": 4, "mwaa": 5}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def taken() -> Iterator[int]:
 
 def test_ports_are_free_different_and_remembered(layout: Layout) -> None:
     first = ports.choose(layout)
-    assert len(set(first.values())) == 4
+    assert len(set(first.values())) == len(ports.VARIABLES)
     assert all(ports.is_free(port) for port in first.values())
     assert ports.choose(layout)["aws"] == first["aws"]
 
