@@ -20,13 +20,14 @@ from cosmos.core.airflow import get_airflow_task
 from cosmos.core.graph.entities import Task as TaskMetadata
 from cosmos.dbt.graph import DbtNode
 
-from mwaa_dbt import behavior
+from mwaa_dbt import behavior, operators
+from mwaa_dbt.copies import Copies
 from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.errors import ManifestError
 from mwaa_dbt.group_config import GroupConfig, Resolve
 
 _STOCK_OPERATORS = "cosmos.operators.virtualenv."
-_OPERATORS = "mwaa_dbt.operators."
+_OPERATORS = f"{operators.__name__}."
 
 #: Unique id of a node -> its tests with several parents, which get tasks of their own.
 Detached = dict[str, list[DbtNode]]
@@ -34,6 +35,7 @@ Detached = dict[str, list[DbtNode]]
 
 def converters(config: GroupConfig, project: RenderedProject) -> dict[DbtResourceType, Callable[..., Any]]:
     """Return what makes a task or group of a node, and what makes a task of a test with several parents."""
+    copies = Copies() if config.operator_args.get("lean") else None
     by_behavior: dict[TestBehavior, RenderConfig] = {}
     for each in TestBehavior:
         by_behavior[each] = config.render_config()
@@ -66,7 +68,7 @@ def converters(config: GroupConfig, project: RenderedProject) -> dict[DbtResourc
             meta.arguments["select"] = f"fqn:{'.'.join(node.fqn or [node.resource_name])}"
         # Its tests, not the node: a run that leaves them all out skips the task.
         about = (node.unique_id,) if node.resource_type == DbtResourceType.TEST else tuple(own_tests()[node.unique_id])
-        return create(meta, dag, task_group, about, node.owner)
+        return create(meta, dag, task_group, about, node.owner, copies=copies)
 
     def convert_node(
         *,
@@ -89,9 +91,9 @@ def converters(config: GroupConfig, project: RenderedProject) -> dict[DbtResourc
             detached_from_parent=detached_from_parent,
         )
         if not grouped:
-            return create(meta, dag, task_group, (node.unique_id,), node.owner)
+            return create(meta, dag, task_group, (node.unique_id,), node.owner, copies=copies)
         with TaskGroup(group_id=node.name, parent_group=task_group, dag=dag) as group:
-            task = create(meta, dag, group, (node.unique_id,), node.owner)
+            task = create(meta, dag, group, (node.unique_id,), node.owner, copies=copies)
             task >> tests_of(node, "test", dag, group, task_args, detached_from_parent)
         return group
 
@@ -129,10 +131,12 @@ def create(
     node_ids: tuple[str, ...],
     owner: str | None,
     resolve: Resolve | None = None,
+    copies: Copies | None = None,
 ) -> BaseOperator:
     """Return the task that Cosmos describes in `meta`, made by this library's operator of the same name.
 
-    `node_ids` are the unique ids of the nodes it is about, `owner` theirs; `resolve` is for tasks about several nodes.
+    `node_ids` are the unique ids of the nodes it is about, `owner` theirs; `resolve` is for tasks about several nodes;
+    `copies` makes it from another task of its kind.
     """
     arguments = dict(meta.arguments)
     if exclude := arguments.get("exclude"):
@@ -147,4 +151,7 @@ def create(
     if name == "DbtTestVirtualenvOperator":
         # A failed test fails again on the same data; a lost connection is worth no more than a click.
         arguments |= {"retries": 0, "resolve": resolve}
+    if copies is not None:
+        arguments["extra_context"] = meta.extra_context
+        return copies.make(getattr(operators, name), meta.id, dag, group, arguments)
     return get_airflow_task(replace(meta, operator_class=_OPERATORS + name, arguments=arguments), dag, group)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from airflow.sdk import BaseOperator, TaskGroup
+from airflow.sdk import DAG, BaseOperator, TaskGroup
 from cosmos import DbtTaskGroup
-from cosmos.airflow.graph import create_test_task_metadata
+from cosmos.airflow.graph import create_test_task_metadata, is_detached_test
 from cosmos.config import ExecutionConfig
 from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, TestBehavior, TestIndirectSelection
 from cosmos.converter import DbtToAirflowConverter
@@ -24,6 +24,7 @@ class ProjectTaskGroup(DbtTaskGroup):
 
     def __init__(self, group_id: str, config: GroupConfig, **kwargs: Any) -> None:
         TaskGroup.__init__(self, group_id=group_id, **kwargs)
+        self._lean = bool(config.operator_args.get("lean"))
         project, whole = self._scope(config)
         self.scoped = not whole
         if project is None:  # a task of another group or DAG runs
@@ -71,9 +72,21 @@ class ProjectTaskGroup(DbtTaskGroup):
         if not self.scoped:
             super().set_upstream(task_or_task_list, edge_modifier)
 
+    def _add_dbt_project_hash_to_dag_docs(self, dag: DAG | None) -> None:
+        # What Cosmos calls between reading the nodes and building the graph. It describes a task for each test, too,
+        # and then makes none of those that run in the task of their node.
+        super()._add_dbt_project_hash_to_dag_docs(dag)
+        if self._lean:
+            nodes = self.dbt_graph.filtered_nodes
+            self.dbt_graph.filtered_nodes = {
+                unique_id: node
+                for unique_id, node in nodes.items()
+                if node.resource_type != DbtResourceType.TEST or is_detached_test(node)
+            }
+
     @property
     def nodes(self) -> dict[str, DbtNode]:
-        """The rendered nodes by unique id, tests included."""
+        """The rendered nodes by unique id, tests of their own tasks included."""
         return self.dbt_graph.filtered_nodes
 
     @cached_property
