@@ -53,12 +53,13 @@ bench: setup ## measure what a dbt task costs, 25 minutes; a part: make bench AR
 bench-quick: setup ## the same in a short form, under 5 minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
-lint: setup ## formatting, types, shell scripts, lock file
+lint: setup ## formatting, types, shell scripts, templates, lock file
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@for script in startup.sh mwaactl/setup.sh mwaactl/local/execute-startup-script .ci/run; do bash -n $$script || exit 1; done
 	@$(BIN)/shellcheck startup.sh mwaactl/setup.sh mwaactl/local/execute-startup-script .ci/run
+	@$(BIN)/cfn-lint --regions eu-central-1 --template infra/environment.yaml infra/ci-role.yaml infra/monitoring.yaml infra/network.yaml
 	@.local/uv/bin/uv lock --check --quiet || { echo "uv.lock does not fit pyproject.toml: make lock"; exit 1; }
 	@echo "lint: all good"
 

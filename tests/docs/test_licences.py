@@ -16,6 +16,7 @@ NAMES = {
     "Apache-2.0": "Apache-2.0",
     "BSD-3-Clause": "BSD-3-Clause",
     "MIT License": "MIT",
+    "MIT-0": "MIT-0",
     "MIT": "MIT",
     "CC0": "CC0",
     "MPL-2.0": "MPL-2.0",
