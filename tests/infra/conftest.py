@@ -10,6 +10,7 @@ from tests.infra import enforced_aws, stacks
 from tests.infra.enforced_aws import EnforcedAws
 
 BUCKET, RAW, FOREIGN = "flights-stage-mwaa", "raw-files", "flights-prod-mwaa"
+_BLOCK = "PublicAccessBlockConfiguration"
 SECRETS = ("flights_stage", "flights_prod", "flights_ci", "slack")
 
 
@@ -31,6 +32,8 @@ def roles() -> Iterator[Roles]:
         for name in (BUCKET, RAW, FOREIGN):
             s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": stacks.REGION})
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+            closed = dict.fromkeys(stacks.template("environment")["Resources"]["Bucket"]["Properties"][_BLOCK], True)
+            s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=closed)
             s3.put_object(Bucket=name, Key="raw/planes.csv.gz", Body=b"planes")
         for name in SECRETS:
             value = f'{{"conn_type": "duckdb", "host": "/{name}"}}'

@@ -25,9 +25,16 @@ _ANYBODY = {"AccessKeyId": "anybody", "SecretAccessKey": "anybody", "SessionToke
 
 
 def judged(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a policy as moto reads it: without NOT_JUDGED, and with its single-character wildcard, which is a dot."""
-    statements = [one for one in document["Statement"] if one["Sid"] not in NOT_JUDGED]
+    """Return a policy as moto reads it.
+
+    Without NOT_JUDGED; with its single-character wildcard, which is a dot; with its own name of what HeadBucket needs,
+    which is s3:ListBucket (S3 API reference).
+    """
+    statements = [dict(one) for one in document["Statement"] if one["Sid"] not in NOT_JUDGED]
     assert not [one["Sid"] for one in statements if "Condition" in one or "NotResource" in one]
+    for one in statements:
+        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        one["Action"] = [*actions, *(["s3:HeadBucket"] if {"s3:ListBucket", "s3:List*"} & set(actions) else [])]
     content: dict[str, Any] = json.loads(json.dumps({**document, "Statement": statements}).replace("?", "."))
     return content
 

@@ -13,7 +13,7 @@ from mwaa_dbt.errors import MwaaDbtError
 
 from mwaactl.local import bucket, options
 from mwaactl.local.layout import REPOSITORY
-from tests.infra.conftest import BUCKET, FOREIGN, RAW, SECRETS, Roles
+from tests.infra.conftest import BUCKET, FOREIGN, RAW, Roles
 
 POINTER = "mwaactl/current.json"
 
@@ -72,8 +72,10 @@ def test_deploy_can_do_nothing_else(roles: Roles) -> None:
     denied(s3.put_object, Bucket=FOREIGN, Key="dags/x.py", Body=b"")
     denied(s3.list_objects_v2, Bucket=FOREIGN)
     denied(s3.list_buckets)
-    for name in SECRETS:
-        denied(roles.aws.client("secretsmanager", roles.deploy).get_secret_value, SecretId=secret(name))
+    secrets = roles.aws.client("secretsmanager", roles.deploy)
+    assert "flights_ci" in secrets.get_secret_value(SecretId=secret("flights_ci"))["SecretString"]
+    for name in ("flights_stage", "flights_prod", "slack"):
+        denied(secrets.get_secret_value, SecretId=secret(name))
     not_even_a_look_at_iam(roles, roles.deploy)
 
 
