@@ -111,9 +111,14 @@ def _dbt_version(venv: Path) -> str:
 
 
 def _install_packages(venv: Path, project_dir: Path, told: Told) -> None:
-    if any(yaml.safe_load(file.read_text()) for name in _PACKAGE_FILES if (file := project_dir / name).is_file()):
+    if has_packages(project_dir):
         told("Installing the project's dbt packages")
         _dbt(venv, project_dir, ["deps"])
+
+
+def has_packages(project_dir: Path) -> bool:
+    """Return whether the project in `project_dir` names dbt packages."""
+    return any(yaml.safe_load(file.read_text()) for name in _PACKAGE_FILES if (file := project_dir / name).is_file())
 
 
 def _parse(venv: Path, project_dir: Path, name: str, wanted: str) -> None:
