@@ -124,12 +124,7 @@ def has_packages(project_dir: Path) -> bool:
 def _parse(venv: Path, project_dir: Path, name: str, wanted: str) -> None:
     with tempfile.TemporaryDirectory(prefix="mwaactl-") as folder:
         made = Path(folder)
-        profiles = project_dir
-        if not _has_profile(project_dir / "profiles.yml", name):
-            # Parsing connects to nothing, so that any profile will do.
-            profiles = made
-            outputs = {"dev": {"type": "duckdb", "path": ":memory:"}}
-            (made / "profiles.yml").write_text(yaml.safe_dump({name: {"target": "dev", "outputs": outputs}}))
+        profiles = parsing_profile(project_dir, name, made)
         _dbt(
             venv, project_dir, ["parse", "--no-partial-parse", "--profiles-dir", str(profiles), "--profile", name], made
         )
@@ -140,6 +135,16 @@ def _parse(venv: Path, project_dir: Path, name: str, wanted: str) -> None:
             _replace(build_dir / file, (made / file).read_bytes())
         # Last, because its fingerprint says that the others are complete.
         _replace(build_dir / render.FILE_NAME, render.dumps(render.cut(manifest, wanted)).encode())
+
+
+def parsing_profile(project_dir: Path, name: str, scratch: Path) -> Path:
+    """Return the folder of a profiles.yml with which the project parses: its own, or one that is made in `scratch`."""
+    if _has_profile(project_dir / "profiles.yml", name):
+        return project_dir
+    # Parsing connects to nothing, so that any profile will do.
+    outputs = {"dev": {"type": "duckdb", "path": ":memory:"}}
+    (scratch / "profiles.yml").write_text(yaml.safe_dump({name: {"target": "dev", "outputs": outputs}}))
+    return scratch
 
 
 def _has_profile(path: Path, name: str) -> bool:

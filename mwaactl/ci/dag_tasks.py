@@ -1,7 +1,7 @@
 """Run in a process of its own: parses a DAGs folder, given as the only argument, and prints its tasks as JSON.
 
-The last line is {"errors": {file: text}, "dags": {dag_id: {"file": name, "tags": [...], "doc": text, "owners": [...],
-"tasks": {task_id: {"verb": dbt's command, "nodes": unique ids}}}}}. Files are relative to the folder.
+The last line is {"errors": {file: text}, "dags": {dag_id: {"file": name, "tags": [...], "doc": text, "tasks":
+{task_id: {"owner": name, "verb": dbt's command, "nodes": unique ids}}}}}. Files are relative to the folder.
 """
 
 import json
@@ -21,9 +21,9 @@ def main() -> None:
             "file": str(Path(dag.fileloc).relative_to(folder)),
             "tags": sorted(dag.tags),
             "doc": dag.doc_md or "",
-            "owners": sorted({task.owner for task in dag.tasks}),
             "tasks": {
                 task.task_id: {
+                    "owner": task.owner,
                     "verb": (getattr(task, "base_cmd", None) or [""])[0],
                     "nodes": list(getattr(task, "node_ids", ())),
                 }

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mwaactl.ci import profile, runs
 from mwaactl.ci.runner import Dbt
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
+from mwaactl.release import record
 
 Told = Callable[[str], None]
 
@@ -62,14 +63,13 @@ def publish(request: Request, told: Told) -> states.Published:
 
 
 def _released_at(s3: Any, place: states.Place, release: str) -> datetime:
-    """Return when the release was begun, by its record; when the pointer was written, if there is no record."""
-    try:
-        record = s3.get_object(Bucket=place.bucket, Key=place.key(f"mwaactl/releases/{release}.json"))
-        created = datetime.fromisoformat(json.loads(record["Body"].read())["created"])
-        return created if created.tzinfo else created.replace(tzinfo=UTC)
-    except (s3.exceptions.NoSuchKey, KeyError, ValueError):
-        written: datetime = s3.head_object(Bucket=place.bucket, Key=place.key(states.POINTER))["LastModified"]
-        return written
+    """Return when the files of the release were all there: its record is written after them, and again later."""
+    key = place.key(f"{record.FOLDER}{release}.json")
+    found = s3.list_object_versions(Bucket=place.bucket, Prefix=key).get("Versions", ())
+    written: list[datetime] = [one["LastModified"] for one in found if one["Key"] == key]
+    if not written:
+        raise Problem(f"The release {release} has no record s3://{place.bucket}/{key}.", "Release again.")
+    return min(written)
 
 
 def _proofs(airflow: runs.Airflow, request: Request, released: datetime) -> list[runs.Run]:

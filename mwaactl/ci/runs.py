@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
+from mwaactl.release.rest import Rest
 
 _PAGE = 100
 _BUILT = ("model", "seed", "snapshot")
@@ -33,33 +32,20 @@ class Run:
 
 
 class Airflow:
-    """Airflow's REST API of `environment`; MWAA takes paths of 64 characters at most, so runs are found by query."""
+    """What Airflow of `environment` says about its runs; MWAA takes short paths only, so they are found by query."""
 
     def __init__(self, environment: Environment) -> None:
-        self._name = environment.mwaa
-        self._client = environment.client("mwaa")
-
-    def call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        """Return the answer to `method` `path`. Raises Problem when MWAA or Airflow refuses."""
-        try:
-            answer = self._client.invoke_rest_api(Name=self._name, Path=path, Method=method, **content)
-        except (ClientError, BotoCoreError) as error:
-            said = getattr(error, "response", {}).get("RestApiResponse") or error
-            raise Problem(
-                f"{method} {path} of the environment {self._name}: {said}",
-                "Look at the environment, and at airflow:InvokeRestApi of the role.",
-            ) from error
-        return dict(answer.get("RestApiResponse") or {})
+        self._rest = Rest(environment)
 
     def dags(self, tag: str) -> list[str]:
         """Return the ids of the DAGs with the tag `tag`."""
-        query = {"tags": [tag], "limit": _PAGE, "exclude_stale": "true"}
-        return sorted(dag["dag_id"] for dag in self.call("GET", "/dags", QueryParameters=query)["dags"])
+        found = self._rest.all("/dags", "dags", {"tags": [tag], "exclude_stale": True})
+        return sorted(dag["dag_id"] for dag in found)
 
     def runs(self, dag_id: str) -> list[Run]:
         """Return the last runs of the DAG, newest first."""
         query = {"order_by": "-start_date", "limit": _PAGE}
-        return [_run(one) for one in self.call("GET", f"/dags/{dag_id}/dagRuns", QueryParameters=query)["dag_runs"]]
+        return [_run(one) for one in self._rest.call("GET", f"/dags/{dag_id}/dagRuns", query)["dag_runs"]]
 
     def tasks(self, run: Run) -> dict[str, str]:
         """Return the state of each task of `run`, by its id."""
@@ -71,7 +57,7 @@ class Airflow:
                 "page_limit": _PAGE,
                 "page_offset": len(found),
             }
-            page = self.call("POST", "/dags/~/dagRuns/~/taskInstances/list", Body=body)
+            page = self._rest.call("POST", "/dags/~/dagRuns/~/taskInstances/list", body=body)
             found |= {one["task_id"]: one["state"] or "none" for one in page["task_instances"]}
             if not page["task_instances"] or len(found) >= page["total_entries"]:
                 return found

@@ -66,6 +66,16 @@ def test_raw_tables_and_seeds_share_a_schema_in_every_target(dbt: Dbt, manifest:
         assert {seed["schema"] for seed in nodes(parsed, "seed")} == {expected}
 
 
+def test_a_pull_request_has_schemas_of_its_own_in_every_target(dbt: Dbt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MWAACTL_CI_SCHEMA", "pr_123")
+    for target, raw in {"dev": "dev_raw", "prod": "raw"}.items():
+        dbt.run(["parse"], target=target)
+        parsed = dbt.manifest(target)
+        found = {node["schema"] for node in nodes(parsed, *BUILT)}
+        assert found == {f"pr_123_{name}" for name in ("staging", "intermediate", "marts", "raw", "snapshots")}
+        assert {source["schema"] for source in parsed["sources"].values()} == {raw}, "sources are production's"
+
+
 def test_no_value_of_the_data_or_of_a_deployment_is_written_into_a_model(manifest: dict[str, Any]) -> None:
     for node in nodes(manifest, "model"):
         code = re.sub(r"--.*|\{#.*?#\}", "", node["raw_code"], flags=re.DOTALL if "{#" in node["raw_code"] else 0)

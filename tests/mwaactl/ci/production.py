@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Production:
     def place(self) -> states.Place:
         return states.Place(self.environment.bucket, self.project, "prod")
 
-    @property
+    @cached_property
     def s3(self) -> Any:
         return self.environment.client("s3")
 
@@ -97,8 +98,10 @@ class Production:
         manifest.build(self.project, print, root=self.source / "dbt")
         for name in ("requirements.txt", "startup.sh"):
             shutil.copy2(REPOSITORY / name, self.source / name)
-        for key, body in bucket.contents(self.source).items():
+        for key, body in bucket.contents(self.source).items():  # as `mwaactl release apply` puts them
             self.s3.put_object(Bucket=self.environment.bucket, Key=key, Body=body)
+        record = states.Place.key(self.place, f"mwaactl/releases/{release}.json")
+        self.s3.put_object(Bucket=self.environment.bucket, Key=record, Body=b"{}")
         pointer = json.dumps({"release": release}).encode()
         self.s3.put_object(Bucket=self.environment.bucket, Key=states.POINTER, Body=pointer)
 
