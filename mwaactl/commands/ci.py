@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mwaactl.commands import _ci_notes
 from mwaactl.errors import FAILED, Problem
 from mwaactl.local.layout import REPOSITORY
 
@@ -37,7 +38,11 @@ _SCHEMA = click.option("--schema", help="Its schema, if it has no number; must b
 
 @click.group()
 def ci() -> None:
-    """Checks of pull requests (slim CI)."""
+    """Checks of pull requests (slim CI), and what a workflow tells people."""
+
+
+ci.add_command(_ci_notes.comment)
+ci.add_command(_ci_notes.notify)
 
 
 @ci.command()

@@ -14,9 +14,15 @@ airports as (
 
 served as (
 
-    select origin_code as airport_code, true as is_origin from flights
+    select
+        origin_code as airport_code,
+        true as is_origin
+    from flights
     union all
-    select destination_code as airport_code, false as is_origin from flights
+    select
+        destination_code as airport_code,
+        false as is_origin
+    from flights
 
 ),
 

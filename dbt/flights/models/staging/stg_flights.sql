@@ -36,8 +36,10 @@ renamed as (
 
         ----------  times
         flight_date,
-        cast({{ dbt.dateadd('minute', '(hour * 60 + minute)', 'cast(flight_date as ' ~ dbt.type_timestamp() ~ ')') }}
-            as {{ dbt.type_timestamp() }}) as scheduled_departure_at,
+        cast(
+            {{ dbt.dateadd('minute', '(hour * 60 + minute)', 'cast(flight_date as ' ~ dbt.type_timestamp() ~ ')') }}
+            as {{ dbt.type_timestamp() }}
+        ) as scheduled_departure_at,
         time_hour as scheduled_hour_utc,
         dep_time is not null as has_departed,
         arr_time is not null as has_landed,
