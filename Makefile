@@ -21,7 +21,7 @@ setup: ## put uv and all packages into this directory (.local, .venv); the other
 run: setup ## boot Airflow on this machine, load one day, transform it, show what came out
 	@$(MWAACTL) local run $(ARGS)
 
-up: setup ## start the local environment, or take over your changes; prints the address of its UI
+up: setup ## start the local environment if need be, release the project to it; prints the address of its UI
 	@$(MWAACTL) local up
 
 status: setup ## is it up, is it healthy, which DAGs are there

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mwaactl.local import aws, follow, sink, warehouse
+from mwaactl import environments
+from mwaactl.local import follow, sink, warehouse
 from mwaactl.local.api import Api
 from mwaactl.local.layout import REPOSITORY, Layout
-from mwaactl.local.state import read_json
 
 PRODUCT = ("dags", "dbt", "plugins", "infra", "startup.sh", "requirements.txt", "requirements-dbt.txt")
 # Named by MWAACTL_TEST_ENVIRONMENT, so that two test runs of one repository can each have their own; a developer who
@@ -99,8 +99,8 @@ class LocalEnvironment:
         return warehouse.query(self.layout.warehouse / f"{database}.duckdb", sql)[1]
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client ("s3", "secretsmanager") for this environment's AWS."""
-        return aws.client(service, read_json(self.layout.state_file)["ports"]["aws"])
+        """Return a boto3 client ("s3", "secretsmanager", "mwaa") for this environment's AWS."""
+        return environments.read(environments.LOCAL, self.source, self.layout).client(service)
 
 
 def mwaactl(command: str, layout: Layout, *arguments: str) -> subprocess.CompletedProcess[str]:

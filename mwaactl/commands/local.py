@@ -56,9 +56,6 @@ def _print_import_errors(found: Any) -> None:
     for error in found.import_errors:
         talk(click.style(f"\n{error['filename']} can't be imported:", fg="red"))
         talk("  " + "\n  ".join(error["stack_trace"].strip().splitlines()[-12:]))
-    for file in found.unparsed:
-        talk(click.style(f"\n{file} was not parsed in time.", fg="red"))
-        talk("  -> See `make logs ARGS=dag-processor`; a file that takes long to parse does too much at import.")
     if found.import_errors:
         talk("  -> Correct the file; it is synced with `make up`.")
 
@@ -66,7 +63,7 @@ def _print_import_errors(found: Any) -> None:
 @local.command()
 @layout_options
 def up(directory: Path | None, source: Path | None) -> None:
-    """Start the environment, or take over what changed since; leaves it running."""
+    """Start the environment unless it runs, release the project to it; leaves it running."""
     from mwaactl.local import control
 
     try:

@@ -13,7 +13,6 @@ from mwaactl.local.layout import Layout
 
 log = logging.getLogger("mwaactl.local")
 HEALTH_LIMIT = 420.0  # a component that ends is noticed at once; this is for a machine that has much else to do
-PARSE_LIMIT = 150.0
 RESTARTS = 3  # of one component, until it is given up
 
 
@@ -29,7 +28,7 @@ class Airflow:
         self.restarts: dict[str, int] = {}
 
     def start(self, environments: dict[str, dict[str, str]]) -> None:
-        """Start every component with its variables and wait until all show signs of life and all DAGs are parsed.
+        """Start every component with its variables and wait until all show signs of life.
 
         Raises Problem when one ends or stays silent.
         """
@@ -43,7 +42,6 @@ class Airflow:
             if silent:
                 raise Problem(f"After {HEALTH_LIMIT:.0f} s there is no sign of life of {silent}.", "See `make logs`.")
             self._make_pool()
-        self.await_dags(began)
 
     def _start(self, name: str) -> None:
         self.running[name] = components.start(self.layout, name, self.environments[name])
@@ -73,19 +71,6 @@ class Airflow:
         except ApiError as error:
             if error.status != 409:
                 raise
-
-    def await_dags(self, since: float) -> None:
-        """Wait until every DAG file was parsed after `since` (seconds since the epoch); say which are late."""
-        with self.journal.step("dags"):
-
-            def missing() -> set[str]:
-                files = health.unparsed(self.api, self.layout.dags, since)
-                self.journal.task(f"{len(files)} to parse: {', '.join(sorted(files))}" if files else "")
-                return files
-
-            late = health.wait(missing, PARSE_LIMIT, self._components_alive)
-            if late:
-                self.journal.note(f"Not parsed after {PARSE_LIMIT:.0f} s: {', '.join(sorted(late))}")  # type: ignore[call-overload]
 
     def revive(self) -> None:
         """Start again what ended by itself, until it did so too often."""

@@ -28,7 +28,6 @@ class Status:
     components: dict[str, dict[str, Any]] = field(default_factory=dict)
     dags: list[dict[str, Any]] = field(default_factory=list)
     import_errors: list[dict[str, Any]] = field(default_factory=list)
-    unparsed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error: dict[str, str] | None = None
     memory_mb: int = 0
@@ -37,7 +36,7 @@ class Status:
     def healthy(self) -> bool:
         """True when the environment is up, every component gave a sign of life and every DAG file could be imported."""
         alive = all(component["healthy"] for component in self.components.values())
-        return self.phase == "ready" and alive and not self.import_errors and not self.unparsed
+        return self.phase == "ready" and alive and not self.import_errors
 
 
 def up(layout: Layout) -> Status:
@@ -88,8 +87,9 @@ def _bring_up(layout: Layout, process: psutil.Process) -> None:
         while (state := read_json(layout.state_file)).get("phase", "starting") == "starting":
             _ensure_alive(layout, process)
             time.sleep(0.1)
-        if state["phase"] in ("failed", "stopping", "stopped") and not state.get("urls", {}).get("mwaa"):
-            raise Problem(state["error"]["what"], state["error"]["next"])
+        if "urls" not in state:  # written when all services are up
+            error = state.get("error") or {"what": "The environment was stopped while it was starting.", "next": ""}
+            raise Problem(error["what"], error["next"])
         delivery.deliver(layout, steps)
 
 
@@ -180,8 +180,6 @@ def _ask_airflow(found: Status, state: dict[str, Any]) -> None:
         for dag in api.all("/dags", "dags", exclude_stale=True)
     ]
     found.import_errors = health.import_errors(api)
-    seen = {dag["file"] for dag in found.dags} | {error["filename"] for error in found.import_errors}
-    found.unparsed = [file for file in state.get("unparsed", ()) if file not in seen]
 
 
 def exit_status(found: Status) -> int:

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from mwaactl.errors import Problem
@@ -36,31 +35,12 @@ def unhealthy(api: Api, since: float) -> list[str]:
     ]
 
 
-def dag_files(folder: Path) -> set[str]:
-    """Return the files below `folder` that define DAGs, as Airflow names them (relative to the folder)."""
-
-    def defines_dag(path: Path) -> bool:
-        text = path.read_text(errors="replace")
-        # Airflow itself passes over files that don't hold both words.
-        return bool(DEFINES_DAG.search(text)) and "airflow" in text.lower()
-
-    found = (path.relative_to(folder) for path in folder.rglob("*.py") if defines_dag(path))
-    return {path.as_posix() for path in found if path.parts[0] != "dbt"}
-
-
 def import_errors(api: Api) -> list[dict[str, Any]]:
     """Return the files that Airflow could not import, each with its `filename` and `stack_trace`."""
     return [
         {"filename": entry["filename"], "stack_trace": entry["stack_trace"], "timestamp": entry["timestamp"]}
         for entry in api.all("/importErrors", "import_errors")
     ]
-
-
-def unparsed(api: Api, folder: Path, since: float) -> set[str]:
-    """Return the DAG files that were neither parsed nor refused after `since`."""
-    seen = {dag["relative_fileloc"] for dag in api.all("/dags", "dags") if _after(dag["last_parsed_time"], since)}
-    seen |= {error["filename"] for error in import_errors(api) if _after(error["timestamp"], since)}
-    return dag_files(folder) - seen
 
 
 def reparse(api: Api) -> None:

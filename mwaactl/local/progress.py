@@ -101,6 +101,7 @@ class Steps:
     def __init__(self, others: Callable[[], list[dict[str, Any]]] = list) -> None:
         self._others = others
         self._steps: list[dict[str, Any]] = []
+        self._shown: list[dict[str, Any]] = []
         self._display = progress()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
@@ -123,7 +124,12 @@ class Steps:
             self._show()
 
     def _show(self) -> None:
-        self._display.show(sorted([*self._steps, *self._others()], key=lambda step: float(step["started"])))
+        every = [*self._steps, *self._shown, *self._others()]
+        self._display.show(sorted(every, key=lambda step: float(step["started"])))
+
+    def show_others(self, steps: list[dict[str, Any]]) -> None:
+        """Show these steps, too, in place of those of the last call."""
+        self._shown = steps
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:

@@ -97,13 +97,13 @@ class Supervisor:
             chosen = ports.choose(self.layout)
             s3 = services.start_stand_ins(self.layout, chosen, self.journal.task)
             urls = services.urls(chosen)
-            self.journal.set(ports=chosen, urls=urls)
             self.airflow = Airflow(self.layout, self.journal, Api(urls["ui"]))
             self.sync = DagSync(s3, self.layout.dags, self._reparse)
             self.record = services.new_record(chosen)
             self.updates = Updates(self.layout, self.journal, self.record, self.airflow, self.sync, s3, chosen)
             services.upload_demo_data(self.layout, self.journal.task)
             services.start_mwaa(self.layout, chosen, self.record, s3, self.commands, lambda: self.updates.webserver)
+            self.journal.set(ports=chosen, urls=urls)
 
     def _reparse(self) -> None:
         """Have changes of dags/ seen at once: Airflow itself doesn't look for those of a manifest."""

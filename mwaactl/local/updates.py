@@ -47,7 +47,8 @@ class Updates:
         The outcome is told by the record (to the API) and by the journal (to people). Nothing is raised for a release
         that can't be built.
         """
-        self._journal.set(phase="updating", steps=[], error=None, notes=self._changes(wanted))
+        steps = [] if self._former else self._journal.content["steps"]  # of the boot that the first update ends
+        self._journal.set(phase="updating", steps=steps, error=None, notes=self._changes(wanted))
         self._touched = False
         try:
             with self._journal.step("download"):

@@ -53,22 +53,22 @@ def bar(done: int, total: int, width: int = 20) -> str:
 @contextmanager
 def shown(show: Show | None = None) -> Iterator[Steps]:
     """Return steps that are shown on stderr, or by `show` instead."""
-    if show is not None:
-        yield Steps(show)
-        return
-    with progress.progress() as display:
-        steps = Steps(display.show)
-        over = threading.Event()
-
-        def drawing() -> None:
-            while not over.wait(0.2):
-                steps.draw()
-
-        thread = threading.Thread(target=drawing, name="steps", daemon=True)
-        thread.start()
-        try:
+    if show is None:
+        with progress.progress() as display, shown(display.show) as steps:
             yield steps
-        finally:
-            over.set()
-            thread.join()
+        return
+    steps = Steps(show)
+    over = threading.Event()
+
+    def drawing() -> None:
+        while not over.wait(0.2):
             steps.draw()
+
+    thread = threading.Thread(target=drawing, name="steps", daemon=True)
+    thread.start()
+    try:
+        yield steps
+    finally:
+        over.set()
+        thread.join()
+        steps.draw()
