@@ -53,12 +53,14 @@ bench: setup ## measure what a dbt task costs, 25 minutes; a part: make bench AR
 bench-quick: setup ## the same in a short form, under 5 minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
 
-lint: setup ## formatting, types, shell scripts, templates, lock file, dbt projects, SQL, DAGs
+lint: setup ## formatting, types, shell scripts, workflows, templates, lock file, dbt projects, SQL, DAGs
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@for script in startup.sh mwaactl/setup.sh mwaactl/local/execute-startup-script .ci/run; do bash -n $$script || exit 1; done
 	@$(BIN)/shellcheck startup.sh mwaactl/setup.sh mwaactl/local/execute-startup-script .ci/run
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/zizmor --offline --quiet .github
 	@$(BIN)/cfn-lint --regions eu-central-1 --template infra/environment.yaml infra/ci-role.yaml infra/monitoring.yaml infra/network.yaml
 	@.local/uv/bin/uv lock --check --quiet || { echo "uv.lock does not fit pyproject.toml: make lock"; exit 1; }
 	@$(MWAACTL) lint
