@@ -19,7 +19,8 @@ flown as (
         min(scheduled_departure_at) as first_departure_at,
         max(scheduled_departure_at) as last_departure_at
     from flights
-    where tail_number is not null
+    where
+        tail_number is not null
         and has_departed
     group by tail_number, flight_date
 

@@ -47,7 +47,8 @@ days as (
     from raw_days
     left join present_days
         on raw_days.flight_date = present_days.flight_date
-    where present_days.loaded_at is null
+    where
+        present_days.loaded_at is null
         or present_days.loaded_at <> raw_days.loaded_at
 
 ),
