@@ -143,24 +143,26 @@ def fetch_state(request: Request) -> states.State | None:
 def _build_and_drop(
     dbt: Dbt, request: Request, found: Check, state_args: list[str], databases: list[str], steps: Steps
 ) -> None:
-    interrupted = False
+    stopped: KeyboardInterrupt | Problem | None = None
     try:
         with steps.step("leftovers"):  # of a check that was killed
             dbt.drop(request.schema, databases)
         _build(dbt, request, found, state_args, databases, steps)
-    except KeyboardInterrupt:
-        interrupted = True
+    except (KeyboardInterrupt, Problem) as error:
+        stopped = error
     finally:
         with steps.step("drop"):
             try:
-                if interrupted:  # it may be in the middle of something
+                if stopped:  # it may be in the middle of something
                     dbt.stop()
                 found.dropped = dbt.drop(request.schema, databases)
             except (Problem, KeyboardInterrupt) as error:
                 steps.failed()
                 found.left = str(error) or f"Interrupted while the schemas {request.schema}_... were dropped."
-    if interrupted:
-        after = found.left or f"The schemas of {request.schema} were dropped."
+    after = found.left or f"The schemas of {request.schema} were dropped."
+    if isinstance(stopped, Problem):
+        raise Problem(f"{stopped.what}\n{after}", stopped.next_step) from stopped
+    if stopped:
         raise Problem(f"Interrupted. {after}", "", INTERRUPTED)
 
 

@@ -11,8 +11,9 @@ from mwaactl.release.rest import Rest
 
 _PAGE = 100
 _BUILT = ("model", "seed", "snapshot")
-#: How Cosmos calls the tasks of a node: NAME.run in a group with its tests, NAME_run alone (cosmos/airflow/graph.py).
-_SUFFIXES = ("run", "seed", "snapshot", "build", "run_build", "model_build", "seed_build", "snapshot_build")
+#: How Cosmos calls the tasks of a node: NAME.run in a group with its tests, NAME_run or NAME_model_build alone
+#: (cosmos/airflow/graph.py, create_task_metadata).
+_SUFFIXES = ("run", "seed", "snapshot", "model_build", "seed_build", "snapshot_build")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def test_nodes_are_found_in_tasks_whatever_their_form() -> None:
             for name, version in {"a": None, "a_run": None, "b": 2, "c": None, "d": None}.items()
         }
     }
-    tasks = {"x.g.a.run": "success", "x.a_run_run": "failed", "x.b_v2_run": "success", "x.c_run_build": "success"}
+    tasks = {"x.g.a.run": "success", "x.a_run_run": "failed", "x.b_v2_run": "success", "x.c_model_build": "success"}
     assert runs.nodes(manifest, tasks) == runs.Nodes(
         ran=["model.shop.a", "model.shop.b", "model.shop.c"],
         left_out=["model.shop.a_run"],
