@@ -31,6 +31,7 @@ from mwaactl.local.updates import Updates
 
 log = logging.getLogger("mwaactl.local")
 SYNC_INTERVAL = 2.0
+REPARSE_DELAY = 2.0  # seconds after an update; its caller must have seen the end of it
 
 
 class Stop(BaseException):
@@ -115,6 +116,10 @@ class Supervisor:
         """Do an update that was asked for, restart what died, reap orphans."""
         if wanted := self.record.take():
             self.updates.carry_out(wanted)
+            # A release is proven by what was parsed after it, which would be a minute later otherwise.
+            soon = threading.Timer(REPARSE_DELAY, self._reparse)
+            soon.daemon = True
+            soon.start()
             if not self.sync_thread and self.airflow.running:
                 arguments = (SYNC_INTERVAL, self.stop_sync)
                 self.sync_thread = threading.Thread(target=self.sync.run, args=arguments, name="sync", daemon=True)

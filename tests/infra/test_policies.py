@@ -11,8 +11,9 @@ from botocore.exceptions import ClientError
 from mwaa_dbt import DbtProject, LoadRaw
 from mwaa_dbt.errors import MwaaDbtError
 
-from mwaactl.local import bucket, options
+from mwaactl.local import options
 from mwaactl.local.layout import REPOSITORY
+from mwaactl.release import contents
 from tests.infra.conftest import BUCKET, FOREIGN, RAW, Roles
 
 POINTER = "mwaactl/current.json"
@@ -37,8 +38,8 @@ def test_deploy_makes_a_release_and_takes_it_back(roles: Roles) -> None:
     s3 = roles.aws.client("s3", roles.deploy)
     assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
     versions = {
-        key: s3.put_object(Bucket=BUCKET, Key=key, Body=body, ChecksumAlgorithm="SHA256")["VersionId"]
-        for key, body in bucket.contents(REPOSITORY).items()
+        key: s3.put_object(Bucket=BUCKET, Key=key, Body=file.read(), ChecksumAlgorithm="SHA256")["VersionId"]
+        for key, file in contents.files(REPOSITORY).items()
     }
     assert {"requirements.txt", "startup.sh", "plugins.zip", "dags/flights_load.py"} <= set(versions)
     first = s3.put_object(Bucket=BUCKET, Key=POINTER, Body=b"1", IfNoneMatch="*")

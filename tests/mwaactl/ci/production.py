@@ -18,9 +18,9 @@ from mwaactl.ci import check, profile
 from mwaactl.ci.runner import Dbt
 from mwaactl.ci.steps import Steps
 from mwaactl.environments import Environment
-from mwaactl.local import bucket
 from mwaactl.local.layout import REPOSITORY
 from mwaactl.local.progress import PlainProgress
+from mwaactl.release import contents
 from tests import projects
 
 DAY = "2013-01-01"
@@ -98,8 +98,8 @@ class Production:
         manifest.build(self.project, print, root=self.source / "dbt")
         for name in ("requirements.txt", "startup.sh"):
             shutil.copy2(REPOSITORY / name, self.source / name)
-        for key, body in bucket.contents(self.source).items():  # as `mwaactl release apply` puts them
-            self.s3.put_object(Bucket=self.environment.bucket, Key=key, Body=body)
+        for key, file in contents.files(self.source).items():  # as `mwaactl release apply` puts them
+            self.s3.put_object(Bucket=self.environment.bucket, Key=key, Body=file.read())
         record = states.Place.key(self.place, f"mwaactl/releases/{release}.json")
         self.s3.put_object(Bucket=self.environment.bucket, Key=record, Body=b"{}")
         pointer = json.dumps({"release": release}).encode()
