@@ -17,7 +17,7 @@ from mwaactl.release.steps import Steps, bar
 
 #: Seconds within which Airflow must have parsed what was released: a sync, a look for new files, a turn of each file.
 LIMIT = 900.0
-INTERVAL = 5.0
+INTERVAL, LOCAL_INTERVAL = 5.0, 0.5
 _SHOWN = 5
 _LINES = 8
 
@@ -61,10 +61,8 @@ class Verification:
         record: Record,
         steps: Steps,
         reread: Collection[str] | None = None,
-        limit: float = LIMIT,
-        interval: float | None = None,
     ) -> Verdict:
-        """Return the verdict on `record`; waits up to `limit` seconds for Airflow to parse what is new.
+        """Return the verdict on `record`; waits up to LIMIT seconds for Airflow to parse what is new.
 
         `reread` are the objects whose content is read again and hashed (None: all); the others are compared by the ETag
         that S3 gave them. Raises Problem when AWS can't be asked.
@@ -73,8 +71,8 @@ class Verification:
         with steps.step("verify") as told:
             with ThreadPoolExecutor(1) as pool:
                 reading = pool.submit(differences.of_objects, bucket, record, reread)
-                every = interval if interval is not None else (0.5 if self._environment.is_local else INTERVAL)
-                problems = self._dags(record, told, limit, every)
+                every = LOCAL_INTERVAL if self._environment.is_local else INTERVAL
+                problems = self._dags(record, told, LIMIT, every)
                 problems += reading.result()
             problems += differences.of_environment(self._environment, record)
         count = len(record.files if reread is None else reread)
@@ -128,11 +126,11 @@ class Verification:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= self._since
 
 
-def verify(environment: Environment, record: Record, steps: Steps, limit: float = LIMIT) -> Verdict:
+def verify(environment: Environment, record: Record, steps: Steps) -> Verdict:
     """Return the verdict on the release in force, every object read again. Raises Problem when AWS can't be asked."""
     if not record.dags:
         raise Problem(
             f"{record.release} was applied without looking at its DAGs, so nobody knows which there should be.",
             "Apply again without --skip dag-imports.",
         )
-    return Verification(environment).run(record, steps, limit=limit)
+    return Verification(environment).run(record, steps)

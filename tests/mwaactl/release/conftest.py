@@ -1,5 +1,6 @@
 """A bucket (moto, over HTTP), an MWAA stand-in and a small project, for tests of releases."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class Place:
         path = self.source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+    def s3_of(self, region: str) -> Any:
+        """Return a client of S3 in another region."""
+        return dataclasses.replace(self.environment, region=region).client("s3")
 
     def build(self) -> None:
         """Write the render manifest that belongs to the dbt project as it is."""

@@ -42,7 +42,7 @@ def test_no_bucket(place: Place) -> None:
 
 def test_another_region(place: Place) -> None:
     name = "elsewhere-mwaa"
-    place.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    place.s3_of("us-west-2").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
     place.environment = dataclasses.replace(place.environment, bucket=name)
     refused(place, "The bucket elsewhere-mwaa is in us-west-2, dev in eu-central-1")
 
@@ -173,7 +173,7 @@ def test_a_manifest_of_another_dbt(place: Place) -> None:
     [
         ("dags/helper.py", 'K = "AKIA' + 'QQQQWWWWEEEERRRR"\n', "AWS Access Key"),
         ("dbt/shop/models/a.sql", "-- postgres://me:hunter22@host/db\n", "Basic Auth"),
-        ("plugins/mwaa_x/key.pem", "-----BEGIN RSA PRIVATE KEY-----\n", "Private Key"),
+        ("plugins/mwaa_x/keys.py", "K = '-----BEGIN RSA PRIVATE KEY-----'\n", "Private Key"),
         ("startup.sh", "export T=xoxb-" + "123456789012-123456789012-abcdefghijklmnopqrstuvwx\n", "Slack Token"),
     ],
 )
