@@ -95,7 +95,7 @@ def apply(
     status 0 only if the release runs.
     """
     from mwaactl import release as releases
-    from mwaactl.release.applying import How
+    from mwaactl.release.how import How
 
     how = How(skip, take_over, replacement and replacement.upper(), pause, verify, take_back)
     _change(form, lambda: releases.apply(environment_of(name, source), source.resolve(), how))
@@ -122,7 +122,7 @@ def rollback(
     After an interrupted apply, `rollback` brings back the release in force.
     """
     from mwaactl import release as releases
-    from mwaactl.release.applying import How
+    from mwaactl.release.how import How
 
     how: How = How((), False, replacement and replacement.upper(), pause, verify)
     _change(form, lambda: releases.rollback(environment_of(name, source), release_id, how))

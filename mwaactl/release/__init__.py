@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mwaactl.environments import Environment
-    from mwaactl.release.applying import Applied, How
+    from mwaactl.release.applying import Applied
+    from mwaactl.release.how import How
     from mwaactl.release.planning import Plan
 
 

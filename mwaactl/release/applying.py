@@ -1,40 +1,24 @@
 """apply: checks, then uploads, then the environment's update, then the pointer, then the proof that it runs."""
 
 import contextlib
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
-from mwaactl.release import (
-    contents,
-    dag_imports,
-    files,
-    git,
-    lease,
-    ownership,
-    planning,
-    record,
-    stages,
-    target,
-    updates,
-)
+from mwaactl.release import checks, contents, git, record, stages, updates
 from mwaactl.release.git import Checkout
+from mwaactl.release.how import How
 from mwaactl.release.lease import Lease
-from mwaactl.release.planning import Plan, Wanted
+from mwaactl.release.planning import Plan
 from mwaactl.release.record import Record
-from mwaactl.release.steps import Show, Steps, shown
-from mwaactl.release.target import Target
+from mwaactl.release.steps import Steps, shown
 from mwaactl.release.updates import Update, UpdateFailed
 from mwaactl.release.verifying import Verdict, Verification
 from mwaactl.release.writing import Writer
 
-#: Checks that a caller may leave out, by name.
-DAG_IMPORTS, SECRETS, MANIFESTS = "dag-imports", "secrets", "manifests"
-CHECKS = (DAG_IMPORTS, SECRETS, MANIFESTS)
 #: Seconds between two stages on the local environment, which syncs every two.
 LOCAL_SYNC_SECONDS = 3.0
 
@@ -54,25 +38,6 @@ class Applied:
         return self.plan.nothing
 
 
-@dataclass(frozen=True)
-class How:
-    """How to apply.
-
-    `skip` are the CHECKS to leave out; `take_over` allows what `ownership` refuses; `replacement` is FORCED, GRACEFUL
-    or None (as gentle as MWAA allows); `pause` the seconds between two stages (None: as the sync needs);
-    `verify` whether to end with the proof that it runs; `take_back` whether a release that fails it is taken back;
-    `show` draws the steps in place of stderr.
-    """
-
-    skip: Collection[str] = ()
-    take_over: bool = False
-    replacement: str | None = None
-    pause: float | None = None
-    verify: bool = True
-    take_back: bool = True
-    show: Show | None = None
-
-
 def apply(environment: Environment, source: Path, how: How | None = None) -> Applied:
     """Release the project at `source` to `environment`.
 
@@ -82,63 +47,10 @@ def apply(environment: Environment, source: Path, how: How | None = None) -> App
     """
     how = how or How()
     with shown(how.show) as steps:
-        plan, dags = prepared(environment, source, how, steps)
+        plan, dags = checks.prepared(environment, source, how, steps)
         if plan.nothing and plan.current:
             return finished(plan, plan.current, how, steps)
         return carry_out(plan, how, steps, _draft(plan, git.checkout(source), dags))
-
-
-def prepared(environment: Environment, source: Path, how: How, steps: Steps) -> tuple[Plan, Mapping[str, str]]:
-    """Return the plan and the DAGs, after all checks. Raises Problem with all that fail."""
-    with steps.step("plan") as told:
-        told("reading the project")
-        what = planning.wanted(environment, source)
-        told("looking at account, bucket and environment")
-        found = target.look(environment, to_write=True)
-        with ThreadPoolExecutor(2) as pool:
-            # The slowest check is a process of its own; the others go on beside it.
-            imports = pool.submit(_dags, what, found, how, told) if DAG_IMPORTS not in how.skip else None
-            planned: Future[Plan] = pool.submit(planning.plan, environment, what, found, how.replacement)
-            problems: list[Problem] = []
-            plan = planned.result()
-            told("checking the files")
-            problems += _file_checks(environment, source, plan, how)
-            # Not looked at: those that were there and whose files stay.
-            known = plan.current.dags if plan.current else {}
-            dags: Mapping[str, str] = {
-                dag_id: file for dag_id, file in known.items() if f"{contents.DAGS}{file}" in what.files
-            }
-            if imports:
-                try:
-                    dags = imports.result()
-                except Problem as problem:
-                    problems.append(problem)
-        if not how.take_over:
-            problems += ownership.foreign(plan) + ownership.newer(plan, git.checkout(source))
-        for refuse in (
-            lambda: lease.refuse(environment, plan.state),
-            lambda: target.refuse_busy(environment, found.mwaa),
-        ):
-            try:
-                refuse()
-            except Problem as problem:
-                problems.append(problem)
-        target.together(problems)
-    return plan, dags
-
-
-def _dags(what: Wanted, found: Target, how: How, told: Callable[[str], None]) -> Mapping[str, str]:
-    return dag_imports.dags(what.files, what.options, str(found.mwaa.get("AirflowVersion", "")), told)
-
-
-def _file_checks(environment: Environment, source: Path, plan: Plan, how: How) -> list[Problem]:
-    what = plan.wanted
-    problems = files.names_and_sizes(what.files, environment.key("")) + files.options(what.options)
-    if MANIFESTS not in how.skip:
-        problems += files.stale_manifests(source)
-    if SECRETS not in how.skip:
-        problems += files.secrets(files.to_scan(source, what.files, plan.uploads))
-    return problems
 
 
 def _draft(plan: Plan, checkout: Checkout, dags: Mapping[str, str]) -> Record:

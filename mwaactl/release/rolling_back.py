@@ -7,8 +7,9 @@ from functools import partial
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
 from mwaactl.release import contents, lease, planning, pointer, record, target
-from mwaactl.release.applying import Applied, How, Unverified, carry_out, finished
+from mwaactl.release.applying import Applied, Unverified, carry_out, finished
 from mwaactl.release.contents import File
+from mwaactl.release.how import How
 from mwaactl.release.objects import AT_ONCE, Bucket
 from mwaactl.release.planning import Plan, Wanted
 from mwaactl.release.pointer import State

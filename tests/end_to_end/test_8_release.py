@@ -13,7 +13,8 @@ import pytest
 from mwaactl import environments
 from mwaactl.environments import Environment
 from mwaactl.release import looking, pointer
-from mwaactl.release.applying import DAG_IMPORTS, Applied, How, Unverified, apply
+from mwaactl.release.applying import Applied, Unverified, apply
+from mwaactl.release.how import DAG_IMPORTS, How
 from mwaactl.release.objects import Bucket
 from mwaactl.release.rolling_back import rollback
 from tests.end_to_end.support import QUICK, TRANSFORM

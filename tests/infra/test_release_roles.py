@@ -10,7 +10,7 @@ import pytest
 from mwaactl import release
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
-from mwaactl.release.applying import DAG_IMPORTS, How
+from mwaactl.release.how import DAG_IMPORTS, How
 from tests.infra import stacks
 from tests.infra.conftest import BUCKET, Roles
 from tests.mwaactl.release.conftest import FILES

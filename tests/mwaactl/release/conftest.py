@@ -13,7 +13,8 @@ from moto.server import ThreadedMotoServer
 from mwaactl import manifest
 from mwaactl.environments import Environment
 from mwaactl.release import dag_imports
-from mwaactl.release.applying import DAG_IMPORTS, Applied, How
+from mwaactl.release.applying import Applied
+from mwaactl.release.how import DAG_IMPORTS, How
 from mwaactl.release.objects import Bucket
 from tests.mwaactl.release.mwaa import Mwaa, serving
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mwaactl.release import looking, pointer, record
-from mwaactl.release.applying import How, apply
+from mwaactl.release.applying import apply
+from mwaactl.release.how import How
 from tests.mwaactl.release.conftest import Place
 from tests.mwaactl.release.killing import Calls, Killed, Watched
 
@@ -96,7 +97,8 @@ import json, sys
 from pathlib import Path
 from mwaactl.environments import Environment
 from mwaactl.release import dag_imports
-from mwaactl.release.applying import How, apply
+from mwaactl.release.applying import apply
+from mwaactl.release.how import How
 from tests.mwaactl.release.conftest import dags_by_their_word
 from tests.mwaactl.release.killing import Calls, Watched, die
 dag_imports.dags = dags_by_their_word
