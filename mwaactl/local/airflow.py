@@ -49,7 +49,9 @@ class Airflow:
         self.journal.set(components=pids)
 
     def _still_silent(self, since: float) -> str:
-        silent = ", ".join(health.unhealthy(self.api, since))
+        # On a port that was taken meanwhile another Airflow may answer, until ours ends for want of it.
+        ours = components.listens(self.running["api-server"].process.pid, self.api.port)
+        silent = ", ".join(health.unhealthy(self.api, since) if ours else ["api-server"])
         self.journal.task(f"waiting for {silent}" if silent else "")
         return silent
 

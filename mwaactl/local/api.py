@@ -35,6 +35,11 @@ class Api:
             raise Problem(f"The environment in {layout.root} is not running.", "Start it with `make up`.", NOT_RUNNING)
         return cls(state["urls"]["ui"])
 
+    @property
+    def port(self) -> int:
+        """The port of its URL."""
+        return urllib.parse.urlsplit(self.url).port or 80
+
     def get(self, path: str, **query: Any) -> Any:
         """Return the answer to GET /api/v2`path`."""
         text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)

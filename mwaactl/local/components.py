@@ -130,6 +130,16 @@ def _belongs(process: psutil.Process, root: Path) -> bool:
     return False
 
 
+def listens(pid: int, port: int) -> bool:
+    """Say whether the process `pid`, or one below it, listens on `port` of the loopback interface."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in one.net_connections("tcp")):
+                return True
+    return False
+
+
 def _has_terminal(pid: int) -> bool:
     # Field 7 of proc(5)'s stat, read here because psutil knows only the terminals of its first question.
     try:

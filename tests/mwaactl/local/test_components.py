@@ -70,3 +70,23 @@ def test_what_stands_in_the_environment_is_found_unless_it_has_a_terminal(tmp_pa
         os.kill(persons, 9)
         os.waitpid(persons, 0)
         os.close(terminal)
+
+
+def test_a_port_is_ours_only_if_one_of_our_processes_listens_there() -> None:
+    """Another environment may have taken it in between; its Airflow answers just as ours would."""
+    listening = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {listening + '; time.sleep(300)'!r}])"
+    ours = subprocess.Popen([sys.executable, "-c", child], start_new_session=True, stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(["sleep", "300"])
+    assert ours.stdout
+    try:
+        port = int(ours.stdout.readline())
+        assert components.listens(ours.pid, port)
+        assert not components.listens(ours.pid, port + 1)
+        assert not components.listens(other.pid, port)
+    finally:
+        other.kill()
+        other.wait()
+        os.killpg(ours.pid, 9)
+        ours.wait()
+    assert not components.listens(ours.pid, port)
