@@ -78,6 +78,8 @@ def test_days_in_any_order_and_again_give_the_same_tables(environment: LocalEnvi
         assert unordered["planes"] == first["planes"]
         backfill(environment, "2013-01-01", "2013-01-03")
         assert raw(environment) == unordered
+        backfill_by_command(environment, "2013-01-02")
+        assert raw(environment) == unordered
     finally:
         api.patch(f"/dags/{TRANSFORM}", {"is_paused": False})
     # With the two that its relationship tests look into.
@@ -100,3 +102,18 @@ def backfill(environment: LocalEnvironment, first: str, last: str) -> None:
     mine = [run for run in runs if run["run_type"] == "backfill"]
     assert {run["state"] for run in mine} == {"success"}
     assert {run["data_interval_start"][:10] for run in mine} == set(FLIGHTS)
+
+
+def backfill_by_command(environment: LocalEnvironment, day: str) -> None:
+    """Load a day again by Airflow's own command line, through MWAA's endpoint, and wait."""
+    before = {one["id"] for one in environment.api.all("/backfills", "backfills", dag_id="flights_load")}
+    dates = ["--from-date", day, "--to-date", day, "--reprocess-behavior", "completed"]
+    done = environment.airflow("backfill", "create", "--dag-id", "flights_load", *dates)
+    assert done.returncode == 0, done.stderr
+    (made,) = (
+        one for one in environment.api.all("/backfills", "backfills", dag_id="flights_load") if one["id"] not in before
+    )
+    until(lambda: environment.api.get(f"/backfills/{made['id']}")["completed_at"], limit=180, every=1)
+    runs = environment.api.all("/dags/flights_load/dagRuns", "dag_runs", order_by="-id")
+    newest = next(run for run in runs if run["run_type"] == "backfill")
+    assert (newest["state"], newest["data_interval_start"][:10]) == ("success", day)
