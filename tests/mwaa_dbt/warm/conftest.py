@@ -114,6 +114,11 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "mwaa_dbt.process")
+
+
 @pytest.fixture(scope="module")
 def _short_tmp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A temporary directory with a path that a socket can bear, for servers of this module alone."""
