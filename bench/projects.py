@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from mwaa_dbt.render_manifest import parse_name
 
-from mwaactl import dbt_venv, manifest
+from mwaactl import manifest
 
-FORMAT = 2
+FORMAT = 3
 #: A folder with more models than this gets a second one.
 FOLDER = 50
 COLUMNS = ("id", "customer_id", "booked_at", "amount", "currency")
@@ -82,6 +82,7 @@ def files(size: int) -> dict[str, str]:
     """Return path and text of every file of the project."""
     project = f"bench_{size}"
     found = {
+        "profiles.yml": yaml.safe_dump(profiles([project])),
         "dbt_project.yml": yaml.safe_dump(
             {
                 "name": project,
@@ -141,27 +142,11 @@ def generate(root: Path, size: int, told: Callable[[str], None]) -> Path:
     manifest.build(folder.name, told, root=root)
     rendered = json.loads((folder / "build" / "render_manifest.json").read_text())
     (folder / "build" / SHAPE).write_text(json.dumps(shape(rendered)))
-    if not fresh:
-        _parse_for_stock(folder, told)
+    # Where stock Cosmos looks for a parse; the profile is the one that it will use.
+    (folder / "target").mkdir(exist_ok=True)
+    shutil.copy2(folder / "build" / parse_name("dev"), folder / "target" / "partial_parse.msgpack")
     marker.write_text(str(FORMAT))
     return folder
-
-
-def _parse_for_stock(folder: Path, told: Callable[[str], None]) -> None:
-    """Leave a partial parse in target/, where stock Cosmos looks for it, of the profile and target that it will name.
-
-    With any other dbt would read the whole project again in each of stock's tasks.
-    """
-    venv = dbt_venv.ensure(told)
-    profile = ["--profile", folder.name, "--target", "dev", "--profiles-dir", str(folder / "target")]
-    (folder / "target").mkdir(exist_ok=True)
-    (folder / "target" / "profiles.yml").write_text(json.dumps(profiles([folder.name])))
-    subprocess.run(
-        [str(venv / "bin" / "dbt"), "parse", *profile, "--log-path", str(folder / "target")],
-        cwd=folder,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
 
 
 def profiles(names: list[str]) -> dict[str, Any]:

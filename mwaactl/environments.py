@@ -19,6 +19,7 @@ from mwaactl.local.state import read_json, supervisor
 
 ENVIRONMENTS_FILE = "infra/environments.yaml"
 LOCAL = "local"
+LOCAL_TARGET = "dev"
 _REQUIRED = ("mwaa", "bucket", "region", "account", "target")
 _FORMS = {
     "mwaa": r"[a-zA-Z][0-9a-zA-Z_-]{0,79}",  # botocore: EnvironmentName
@@ -79,6 +80,12 @@ def names(source: Path) -> list[str]:
     return [*_file(source), LOCAL]
 
 
+def targets(source: Path) -> list[str]:
+    """Return the dbt targets of the environments that the project at `source` knows, the local one's first."""
+    entries = [entry for entry in _file(source).values() if isinstance(entry, dict)]
+    return list(dict.fromkeys([LOCAL_TARGET, *(str(entry["target"]) for entry in entries if entry.get("target"))]))
+
+
 def read(name: str, source: Path, layout: Layout | None = None) -> Environment:
     """Return the environment called `name` of the project at `source`; `layout` says which local one is meant.
 
@@ -131,6 +138,6 @@ def _local(layout: Layout) -> Environment:
         bucket=BUCKET,
         region=REGION,
         account=aws.ACCOUNT,
-        target="dev",
+        target=LOCAL_TARGET,
         endpoints=endpoints,
     )

@@ -3,16 +3,15 @@
 import hashlib
 import json
 import os
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from mwaa_dbt import render_manifest as render
 
-from mwaactl import dbt_venv
+from mwaactl import dbt_venv, target_parse
 from mwaactl.errors import Problem
 from mwaactl.local.layout import REPOSITORY
 
@@ -20,8 +19,10 @@ Told = Callable[[str], None]
 
 #: What dbt and we make out of a project; it doesn't make the project another one.
 _MADE = {render.BUILD_FOLDER, "target", "logs", "dbt_packages", "package-lock.yml", ".user.yml", "__pycache__"}
+#: The local environment's.
+DEFAULT_TARGETS = ("dev",)
 _PACKAGE_FILES = ("packages.yml", "dependencies.yml")
-_PARSED = ("manifest.json", "partial_parse.msgpack")
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,18 @@ def _sources(project_dir: Path) -> Iterator[Path]:
             yield path
 
 
-def build(project: str, told: Told, *, root: Path = REPOSITORY / "dbt", force: bool = False) -> Built:
+def build(
+    project: str,
+    told: Told,
+    *,
+    root: Path = REPOSITORY / "dbt",
+    targets: Sequence[str] = DEFAULT_TARGETS,
+    force: bool = False,
+) -> Built:
     """Parse the dbt project `project` below `root` and write its build folder, unless that is up to date.
+
+    A parse is true for one target: there is one for each of `targets` that the project's profiles.yml knows (without
+    one: for the first), so that tasks needn't parse. The manifest is the first's.
 
     Raises Problem when there is no such project, or when dbt can't parse it; the message has dbt's own words.
     """
@@ -79,23 +90,30 @@ def build(project: str, told: Told, *, root: Path = REPOSITORY / "dbt", force: b
     version = _dbt_version(venv)
     target = render.path_of(project_dir)
     wanted = fingerprint(project_dir, version)
-    fresh = not force and _is_fresh(target, wanted)
+    parsed_for = target_parse.targets(project_dir, targets)
+    fresh = not force and _is_fresh(target, wanted, parsed_for)
     if not fresh:
-        _install_packages(venv, project_dir, told)
-        told(f"Parsing {project} with dbt {version}")
-        _parse(venv, project_dir, name, wanted)
+        if force or not _is_fresh(target, wanted):
+            _install_packages(venv, project_dir, told)
+            told(f"Parsing {project} with dbt {version}")
+            _parse(venv, project_dir, parsed_for[0], wanted)
+        _parse_others(venv, project_dir, parsed_for, told)
     return Built(
         project=project,
         path=target,
         nodes=len(json.loads(target.read_text())["nodes"]),
-        manifest_size=(target.parent / "manifest.json").stat().st_size,
+        manifest_size=(target.parent / MANIFEST).stat().st_size,
         render_size=target.stat().st_size,
         fresh=fresh,
     )
 
 
-def _is_fresh(render_manifest: Path, wanted: str) -> bool:
-    if not all((render_manifest.parent / name).is_file() for name in _PARSED):
+def _is_fresh(render_manifest: Path, wanted: str, targets: Sequence[str] = ()) -> bool:
+    build_dir = render_manifest.parent
+    parses = [build_dir / render.parse_name(target) for target in targets]
+    if not all(part.is_file() for parse in parses for part in (parse, parse.with_suffix(".json"))):
+        return False
+    if not (build_dir / MANIFEST).is_file():
         return False
     try:
         return bool(json.loads(render_manifest.read_text())["metadata"]["fingerprint"] == wanted)
@@ -113,7 +131,7 @@ def _dbt_version(venv: Path) -> str:
 def _install_packages(venv: Path, project_dir: Path, told: Told) -> None:
     if has_packages(project_dir):
         told("Installing the project's dbt packages")
-        _dbt(venv, project_dir, ["deps"])
+        target_parse.run_dbt([str(venv / "bin" / "dbt"), "deps"], project_dir, Path(tempfile.gettempdir()))
 
 
 def has_packages(project_dir: Path) -> bool:
@@ -121,64 +139,43 @@ def has_packages(project_dir: Path) -> bool:
     return any(yaml.safe_load(file.read_text()) for name in _PACKAGE_FILES if (file := project_dir / name).is_file())
 
 
-def _parse(venv: Path, project_dir: Path, name: str, wanted: str) -> None:
+def _parse(venv: Path, project_dir: Path, target: str, wanted: str) -> None:
+    """Parse for `target` and write what is built of it."""
+    build_dir = project_dir / render.BUILD_FOLDER
     with tempfile.TemporaryDirectory(prefix="mwaactl-") as folder:
-        made = Path(folder)
-        profiles = parsing_profile(project_dir, name, made)
-        _dbt(
-            venv, project_dir, ["parse", "--no-partial-parse", "--profiles-dir", str(profiles), "--profile", name], made
-        )
-        manifest = json.loads((made / "manifest.json").read_text())
-        build_dir = project_dir / render.BUILD_FOLDER
+        made = target_parse.make(venv, project_dir, target, Path(folder))
         build_dir.mkdir(exist_ok=True)
-        for file in _PARSED:
-            _replace(build_dir / file, (made / file).read_bytes())
+        for old in build_dir.glob("partial_parse.*"):
+            old.unlink()
+        _replace(build_dir / MANIFEST, made.manifest.read_bytes())
+        _keep_parse(made, build_dir)
+        manifest = json.loads(made.manifest.read_text())
         # Last, because its fingerprint says that the others are complete.
         _replace(build_dir / render.FILE_NAME, render.dumps(render.cut(manifest, wanted)).encode())
 
 
-def parsing_profile(project_dir: Path, name: str, scratch: Path) -> Path:
-    """Return the folder of a profiles.yml with which the project parses: its own, or one that is made in `scratch`."""
-    if _has_profile(project_dir / "profiles.yml", name):
-        return project_dir
-    # Parsing connects to nothing, so that any profile will do.
-    outputs = {"dev": {"type": "duckdb", "path": ":memory:"}}
-    (scratch / "profiles.yml").write_text(yaml.safe_dump({name: {"target": "dev", "outputs": outputs}}))
-    return scratch
+def _parse_others(venv: Path, project_dir: Path, targets: Sequence[str], told: Told) -> None:
+    """Parse for each of `targets` that has no parse yet."""
+    build_dir = project_dir / render.BUILD_FOLDER
+    for target in targets:
+        if (build_dir / render.parse_name(target)).is_file():
+            continue
+        told(f"Parsing {project_dir.name} for the target {target}")
+        with tempfile.TemporaryDirectory(prefix="mwaactl-") as folder:
+            try:
+                _keep_parse(target_parse.make(venv, project_dir, target, Path(folder)), build_dir)
+            except target_parse.ProfileProblem as problem:
+                # A task of this target parses the project itself, on each worker once.
+                told(f"{problem.what}\nReleased without a parse for {target}.")
 
 
-def _has_profile(path: Path, name: str) -> bool:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        return False
-    except yaml.YAMLError:
-        return True  # dbt says what is wrong with it
-    return isinstance(content, dict) and name in content
+def _keep_parse(made: target_parse.Made, build_dir: Path) -> None:
+    kept = build_dir / render.parse_name(made.target)
+    _replace(kept.with_suffix(".json"), made.note.read_bytes())
+    _replace(kept, made.parse.read_bytes())
 
 
 def _replace(path: Path, content: bytes) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_bytes(content)
     unfinished.replace(path)
-
-
-def _dbt(venv: Path, project_dir: Path, arguments: list[str], target: Path | None = None) -> None:
-    env = {**os.environ, "DO_NOT_TRACK": "1", "DBT_USE_COLORS": "0"}
-    where = (
-        ["--target-path", str(target), "--log-path", str(target)] if target else ["--log-path", tempfile.gettempdir()]
-    )
-    done = subprocess.run(
-        [str(venv / "bin" / "dbt"), *arguments, "--project-dir", str(project_dir), *where],
-        cwd=project_dir,
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        raise Problem(
-            f"`dbt {arguments[0]}` failed in {project_dir}:\n{done.stdout.strip()}",
-            "Correct the project; what was built before is still there.",
-        )

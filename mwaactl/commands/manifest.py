@@ -25,20 +25,33 @@ def manifest() -> None:
     envvar="MWAACTL_SOURCE",
     help="The folder that holds dbt/ (MWAACTL_SOURCE). Default: this repository.",
 )
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    help="A dbt target to parse for; may be given several times. Default: dev and those of infra/environments.yaml.",
+)
 @click.option("--force", is_flag=True, help="Build even if nothing has changed.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def build(project: tuple[str, ...], source: Path, force: bool, format_: str) -> None:
+def build(project: tuple[str, ...], source: Path, targets: tuple[str, ...], force: bool, format_: str) -> None:
     """Parse each PROJECT (all, if none is named) with the pinned dbt.
 
-    Writes dbt/PROJECT/build/: manifest.json (state for slim CI, docs), partial_parse.msgpack (a quicker first start
-    on a worker), render_manifest.json (what DAGs are rendered from). Installs the project's dbt packages first; no
-    task ever does. A project that hasn't changed is left alone.
+    Writes dbt/PROJECT/build/: manifest.json (state for slim CI, docs), partial_parse.TARGET.msgpack for each target
+    that the project's profiles.yml knows (so that no worker parses), render_manifest.json (what DAGs are rendered
+    from). Installs the project's dbt packages first; no task ever does. A project that hasn't changed is left alone.
     """
+    from mwaactl import environments  # loads boto3
+
     root = source.resolve() / "dbt"
     names = project or tuple(manifests.projects(root))
     if not names:
         raise Problem(f"There is no dbt project in {root}.", "Put yours there, a folder each.")
-    built = [manifests.build(name, lambda text: click.echo(text, err=True), root=root, force=force) for name in names]
+
+    def told(text: str) -> None:
+        click.echo(text, err=True)
+
+    wanted = targets or environments.targets(root.parent)
+    built = [manifests.build(name, told, root=root, targets=wanted, force=force) for name in names]
     if format_ == "json":
         click.echo(json.dumps([{**dataclasses.asdict(one), "path": str(one.path)} for one in built]))
         return

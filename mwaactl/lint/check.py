@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mwaactl import dbt_venv, manifest
+from mwaactl import dbt_venv, manifest, target_parse
 from mwaactl.ci.profile import Profile
 from mwaactl.ci.runner import Dbt
 from mwaactl.lint import dag_rules, dbt_rules, sql
@@ -39,7 +39,7 @@ def run(source: Path, projects: Sequence[str], told: Told) -> list[Finding]:
 def _parse(source: Path, project: str, folder: Path, told: Told) -> tuple[dict[str, Any] | None, list[Finding]]:
     project_dir = source / "dbt" / project
     folder.mkdir(parents=True)
-    profile = Profile(project, "", manifest.parsing_profile(project_dir, project, folder))
+    profile = Profile(project, "", target_parse.parsing_profile(project_dir, manifest.DEFAULT_TARGETS[0], folder))
     with Dbt(dbt_venv.ensure(told), project_dir, profile, folder) as dbt:
         if manifest.has_packages(project_dir):
             dbt.must("deps")

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import select
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from mwaa_dbt.lines import Lines
+from mwaa_dbt.process_end import EndedError, end_of, pidfd, readable
+from mwaa_dbt.request import DbtRequest
 from mwaa_dbt.warm import client
 from mwaa_dbt.warm.client import Limits
 from mwaa_dbt.warm.identity import UnservedError
@@ -27,43 +26,6 @@ from mwaa_dbt.warm.identity import UnservedError
 log = logging.getLogger(__name__)
 
 LAUNCHER = Path(__file__).with_name("warm") / "launcher.py"
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-#: What dbt is told unless the request says otherwise: nothing that is sent, coloured, or logged where nobody looks, and
-#: only the relations of what is selected looked up beforehand.
-DEFAULTS = {
-    "DO_NOT_TRACK": "1",
-    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    "DBT_USE_COLORS": "false",
-    "DBT_LOG_LEVEL_FILE": "none",
-    "DBT_CACHE_SELECTED_ONLY": "true",
-}
-
-
-@dataclass(frozen=True)
-class DbtRequest:
-    """One dbt command, complete.
-
-    ``args`` are dbt's arguments without the executable, the command first; --target-path and --log-path are added.
-    ``env`` is the whole environment of the process; ``secrets`` names what in it no other process may see.
-    ``target_path`` is a directory of this request alone: run_results.json lands there.
-    """
-
-    venv: Path
-    args: list[str]
-    env: dict[str, str] = field(repr=False)
-    secrets: frozenset[str]
-    project_dir: Path
-    target_path: Path
-
-    def arguments(self) -> list[str]:
-        """Return dbt's arguments with the places to write to."""
-        return [*self.args, "--target-path", str(self.target_path), "--log-path", str(self.target_path)]
-
-    def environment(self) -> dict[str, str]:
-        """Return dbt's environment with our defaults and, if it was deployed, the project's parse."""
-        deployed = self.project_dir / "build" / "partial_parse.msgpack"
-        parse = {"DBT_PARTIAL_PARSE_FILE_PATH": str(deployed)} if deployed.is_file() else {}
-        return {**DEFAULTS, **parse, **self.env}
 
 
 class DbtProcess(Protocol):
@@ -124,11 +86,13 @@ class _Process:
         r = self._request
         env = r.environment()
         link = client.connect(r.venv, r.args, env, r.secrets, r.project_dir, limits, lambda: bool(self._killed))
-        with link.socket, _pidfd(link.greeting["hello"]) as pidfd, _Lines(on_line) as lines:
+        with link.socket, _end_of_child(link.greeting["hello"]) as ended, Lines(on_line) as lines:
             link.send({"args": r.arguments(), "env": env, "cwd": str(r.project_dir)}, lines.writing)
             lines.close_writing()
+            if link.first:
+                log.info("A warm dbt was started. It read %s.", link.greeting["read"])
             log.info("dbt is warm: forked from the process that holds the parsed project.")
-            self._begin(link.greeting["hello"], lambda timeout: _readable(pidfd, timeout))
+            self._begin(link.greeting["hello"], lambda timeout: readable(ended, timeout))
             try:
                 lines.relay_until(link.socket.fileno())
                 end = link.message()
@@ -142,7 +106,7 @@ class _Process:
 
     def _run_plain(self, on_line: Callable[[str], None]) -> int:
         r = self._request
-        with _Lines(on_line) as lines:
+        with Lines(on_line) as lines:
             dbt = subprocess.Popen(
                 [str(r.venv / "bin" / "python"), str(LAUNCHER), *r.arguments()],
                 stdin=subprocess.PIPE,  # its end tells dbt that this process is gone
@@ -153,8 +117,8 @@ class _Process:
                 start_new_session=True,
             )
             lines.close_writing()
-            with dbt, _end_of(dbt) as end:
-                self._begin(dbt.pid, lambda timeout: _readable(end, timeout))
+            with dbt, end_of(dbt) as end:
+                self._begin(dbt.pid, lambda timeout: readable(end, timeout))
                 try:
                     lines.relay_until(end)
                     return dbt.wait()
@@ -183,89 +147,10 @@ class _Process:
         return True
 
 
-class _Lines:
-    """A pipe that dbt writes to; what comes out of it goes to ``on_line``, line by line."""
-
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._on_line = on_line
-        self._rest = b""
-        self._reading, self.writing = os.pipe()
-        os.set_blocking(self._reading, False)
-
-    def __enter__(self) -> _Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close_writing()
-        os.close(self._reading)
-
-    def close_writing(self) -> None:
-        """Leave the pipe's writing end to dbt alone."""
-        if self.writing >= 0:
-            os.close(self.writing)
-            self.writing = -1
-
-    def relay_until(self, end: int) -> None:
-        """Pass lines on until ``end`` is readable, and then what is left; don't wait for others that hold the pipe."""
-        open_ = [self._reading]
-        while True:
-            ready = select.select([*open_, end], [], [])[0]
-            ended = end in ready
-            while open_ and (ended or self._reading in ready):
-                try:
-                    chunk = os.read(self._reading, 65536)
-                except BlockingIOError:
-                    break
-                if not chunk:
-                    open_.clear()
-                *whole, self._rest = (self._rest + chunk).split(b"\n")
-                for line in whole:
-                    self._pass_on(line)
-                if not ended:
-                    break
-            if ended:
-                if self._rest:
-                    self._pass_on(self._rest)
-                return
-
-    def _pass_on(self, line: bytes) -> None:
-        self._on_line(ANSI.sub("", line.decode(errors="replace").rstrip("\r")))
-
-
 @contextmanager
-def _pidfd(pid: int) -> Iterator[int]:
-    """Give a descriptor that becomes readable when a process ends, child or not. Linux only."""
+def _end_of_child(pid: int) -> Iterator[int]:
     try:
-        fd = os.pidfd_open(pid)
-    except ProcessLookupError as e:
+        with pidfd(pid) as ended:
+            yield ended
+    except EndedError as e:
         raise UnservedError("its child died before it began") from e
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def _end_of(child: subprocess.Popen[bytes]) -> Iterator[int]:
-    """Give a descriptor that becomes readable when a child process ends, on any system."""
-    if hasattr(os, "pidfd_open"):
-        with _pidfd(child.pid) as fd:
-            yield fd
-        return
-    reading, writing = os.pipe()
-
-    def wait() -> None:
-        child.wait()
-        os.close(writing)
-
-    waiting = threading.Thread(target=wait, daemon=True)
-    waiting.start()
-    try:
-        yield reading
-    finally:
-        waiting.join()
-        os.close(reading)
-
-
-def _readable(fd: int, timeout: float) -> bool:
-    return bool(select.select([fd], [], [], timeout)[0])

@@ -75,6 +75,11 @@ def _lines(render_manifest: dict[str, Any]) -> Iterator[str]:
     yield f'"selectors": {json.dumps(render_manifest["selectors"], sort_keys=True)}' + "}\n"
 
 
+def parse_name(target: str) -> str:
+    """Return the name in the build folder of dbt's parse of the project for `target` (warm/deployed.py)."""
+    return f"partial_parse.{target}.msgpack"
+
+
 def path_of(project_dir: Path) -> Path:
     """Return where the render manifest of the dbt project in `project_dir` lies."""
     return project_dir / BUILD_FOLDER / FILE_NAME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,11 @@ def test_the_caller_s_environment_goes_before_our_defaults(tmp_path: Path, venv:
     assert env["DO_NOT_TRACK"] == "1"
     assert "DBT_PARTIAL_PARSE_FILE_PATH" not in env
     (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "partial_parse.msgpack").touch()
-    deployed = str(tmp_path / "build" / "partial_parse.msgpack")
-    assert request(tmp_path, venv).environment()["DBT_PARTIAL_PARSE_FILE_PATH"] == deployed
+    (tmp_path / "build" / "partial_parse.prod.msgpack").touch()
+    released = str(tmp_path / "build" / "partial_parse.prod.msgpack")
+    for target, found in (("prod", released), ("dev", None)):
+        asked = replace(request(tmp_path, venv), args=["run", "--target", target])
+        assert asked.environment().get("DBT_PARTIAL_PARSE_FILE_PATH") == found
 
 
 def test_a_request_shows_no_secret(tmp_path: Path, venv: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from mwaa_dbt import render_manifest
 
-from mwaactl import dbt_venv, manifest
+from mwaactl import dbt_venv, manifest, target_parse
 from mwaactl.commands import manifest as command
 from mwaactl.errors import Problem
 from mwaactl.local.layout import REPOSITORY
@@ -35,7 +35,8 @@ def test_builds_once_and_again_when_something_changed(tmp_path: Path, told: list
     assert (first.nodes, first.fresh) == (2, False)
     assert sorted(path.name for path in build.iterdir()) == [
         "manifest.json",
-        "partial_parse.msgpack",
+        "partial_parse.dev.json",
+        "partial_parse.dev.msgpack",
         "render_manifest.json",
     ]
     rendered = json.loads(render_manifest.path_of(project).read_text())
@@ -78,16 +79,19 @@ def test_the_fingerprint_is_of_the_projects_own_files(tmp_path: Path) -> None:
     assert manifest.fingerprint(project, "1.11.0") not in (before, changed)
 
 
-@pytest.mark.parametrize("file", ["manifest.json", "partial_parse.msgpack", "render_manifest.json"])
+@pytest.mark.parametrize(
+    "file", ["manifest.json", "partial_parse.dev.msgpack", "partial_parse.dev.json", "render_manifest.json"]
+)
 def test_an_incomplete_build_is_no_build(tmp_path: Path, file: str) -> None:
     project = projects.small(tmp_path, "shop", {})
     build = project / "build"
-    projects.write(build, {"manifest.json": "{}", "partial_parse.msgpack": "x"})
+    projects.write(build, {"manifest.json": "{}", "partial_parse.dev.msgpack": "x", "partial_parse.dev.json": "{}"})
     wanted = manifest.fingerprint(project, "1")
     (build / "render_manifest.json").write_text(json.dumps({"metadata": {"fingerprint": wanted}}))
-    assert manifest._is_fresh(build / "render_manifest.json", wanted)
+    assert manifest._is_fresh(build / "render_manifest.json", wanted, ["dev"])
+    assert not manifest._is_fresh(build / "render_manifest.json", wanted, ["dev", "prod"])
     (build / file).unlink()
-    assert not manifest._is_fresh(build / "render_manifest.json", wanted)
+    assert not manifest._is_fresh(build / "render_manifest.json", wanted, ["dev"])
     (build / file).write_text("{")
     assert not manifest._is_fresh(build / "render_manifest.json", "another")
 
@@ -111,6 +115,34 @@ def test_folder_and_project_have_one_name(tmp_path: Path, told: list[str]) -> No
 def test_a_profile_of_another_name_does_no_harm(tmp_path: Path, told: list[str]) -> None:
     projects.small(tmp_path, "shop", {"profiles.yml": "other: {target: dev, outputs: {dev: {type: postgres}}}"})
     assert not manifest.build("shop", told.append, root=tmp_path).fresh
+
+
+PROFILE = """
+shop:
+  target: "{{ env_var('NOWHERE') }}"
+  outputs: {dev: {type: duckdb, path: a.duckdb}, prod: {type: duckdb, path: b.duckdb}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "parsed_for"),
+    [(None, ["dev"]), (PROFILE, ["dev", "prod"]), ("shop: {outputs: {mine: {}}}", ["mine"]), ("shop: 1", ["default"])],
+)
+def test_targets_are_those_that_the_profile_knows(tmp_path: Path, profile: str | None, parsed_for: list[str]) -> None:
+    project = projects.small(tmp_path, "shop", {"profiles.yml": profile} if profile else {})
+    assert target_parse.targets(project, ["dev", "prod", "stage"]) == parsed_for
+
+
+def test_a_target_is_added_without_building_again(tmp_path: Path, told: list[str]) -> None:
+    project = projects.small(tmp_path, "shop", {"profiles.yml": PROFILE, "models/a.sql": "select 1 as id"})
+    manifest.build("shop", told.append, root=tmp_path)
+    parse = project / "build" / "partial_parse.dev.msgpack"
+    before = parse.stat().st_mtime_ns
+    told.clear()
+    assert not manifest.build("shop", told.append, root=tmp_path, targets=["dev", "prod"]).fresh
+    assert told == ["Parsing shop for the target prod"]
+    assert parse.stat().st_mtime_ns == before
+    assert manifest.build("shop", told.append, root=tmp_path, targets=["dev", "prod"]).fresh
 
 
 def test_the_command_says_what_it_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mwaa_dbt.warm import address, memory
+from mwaa_dbt.warm import address, leftovers, memory
 from mwaa_dbt.warm.identity import Address, UnservedError, locate
 
 PLACEHOLDER = "secret-of-a-task"
@@ -51,6 +51,7 @@ class Connection:
             if uid != os.getuid():
                 raise UnservedError(f"{path} is somebody else's")
             self._buffer = b""
+            self.first = False  # whether the server was started for this connection
             self.greeting = self.message() or {}
         except BaseException:
             self.socket.close()
@@ -106,6 +107,7 @@ def connect(
         except OSError:
             connection = None
         if connection and "hello" in connection.greeting:
+            connection.first = starts > 0
             return connection
         if connection:
             connection.socket.close()
@@ -156,7 +158,7 @@ def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collecti
         except OSError:
             pass
         if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS:
-            _sweep(where.folder)
+            leftovers.remove(where.folder)
             if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS:
                 raise UnservedError(f"{MAX_SERVERS} warm servers run already")
         if memory.available() < SERVER_MEMORY + limits.memory_reserve:
@@ -186,15 +188,3 @@ def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collecti
         raise UnservedError(f"its server can't be started: {e}") from e
     finally:
         os.close(lock)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the sockets of servers that were killed."""
-    for path in folder.glob("*.sock"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                path.unlink(missing_ok=True)
-            except OSError:
-                pass

@@ -73,7 +73,8 @@ def parse_arguments(args: Sequence[str]) -> list[str]:
     return kept
 
 
-def _option(arguments: Sequence[str], name: str) -> str | None:
+def option(arguments: Sequence[str], name: str) -> str | None:
+    """Return the value that the arguments give to the option `name`, e.g. ``--target``; None if they don't."""
     found = None
     for i, argument in enumerate(arguments):
         if argument == name and i + 1 < len(arguments):
@@ -90,7 +91,7 @@ def locate(venv: Path, args: Sequence[str], env: Mapping[str, str], secrets: Col
     arguments = parse_arguments(args)
     if used := sorted(name for name in UNSUITED_VARIABLES if env.get(name)):
         raise UnservedError(f"{used[0]} isn't for a warm dbt")
-    project, profiles = _option(arguments, "--project-dir"), _option(arguments, "--profiles-dir")
+    project, profiles = option(arguments, "--project-dir"), option(arguments, "--profiles-dir")
     if not project or not profiles:
         raise UnservedError("--project-dir and --profiles-dir must be given")
     try:

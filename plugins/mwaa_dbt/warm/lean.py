@@ -19,7 +19,7 @@ FEW = 50
 _stats: dict[int, dict[Any, int]] = {}
 
 
-def _replace(path: str, make: Callable[[Any], Any]) -> None:
+def replace(path: str, make: Callable[[Any], Any]) -> None:
     """Replace `module:attribute.path` by what `make` builds from the original, if the original is where it was."""
     module, _, attributes = path.partition(":")
     *owners, name = attributes.split(".")
@@ -33,21 +33,21 @@ def _replace(path: str, make: Callable[[Any], Any]) -> None:
 
 
 def apply() -> None:
-    """Patch dbt in this process. Call before any dbt command."""
+    """Patch dbt in this process. Call before any dbt command but `parse` and `docs`."""
     # Named semaphores outlive a killed process and need a tracker process each; dbt uses the context for locks between
     # threads only, and the fork context's locks are nameless. Before the rest: the manifest's class takes it on import.
-    _replace("dbt.mp_context:_MP_CONTEXT", lambda _: multiprocessing.get_context("fork"))
+    replace("dbt.mp_context:_MP_CONTEXT", lambda _: multiprocessing.get_context("fork"))
     # manifest.json and semantic_manifest.json: 1.2 s and 10 MB a task at 1,000 models. CI builds the project's once.
     for user in ("dbt.parser.manifest", "dbt.task.runnable"):
-        _replace(f"{user}:write_manifest", lambda _: lambda *args, **kwargs: None)
+        replace(f"{user}:write_manifest", lambda _: lambda *args, **kwargs: None)
     # partial_parse.msgpack: the request's directory vanishes with the task, nobody could read it again.
-    _replace("dbt.parser.manifest:ManifestLoader.write_manifest_for_partial_parse", lambda _: lambda self: None)
+    replace("dbt.parser.manifest:ManifestLoader.write_manifest_for_partial_parse", lambda _: lambda self: None)
     # graph.gpickle, graph_summary.json, and a graph linked again by each child.
-    _replace("dbt.compilation:Compiler.compile", _compile)
+    replace("dbt.compilation:Compiler.compile", _compile)
     # dbt copies the whole graph to pick a few nodes out of it.
-    _replace("dbt.graph.graph:Graph.get_subset_graph", _subset_graph)
+    replace("dbt.graph.graph:Graph.get_subset_graph", _subset_graph)
     # --cache-selected-only is for `run` only in dbt; `test` looks at the schemas of all nodes.
-    _replace("dbt.task.runnable:GraphRunnableTask.populate_adapter_cache", _populate_cache)
+    replace("dbt.task.runnable:GraphRunnableTask.populate_adapter_cache", _populate_cache)
 
 
 def prepare(manifest: Any) -> None:

@@ -6,7 +6,8 @@ The parent holds dbt, the adapter's modules and the parsed project; no thread, n
 placeholders, and a request is read by the child alone. Each child is what a fresh `dbt` process would be: its own
 environment, working directory, session, signals and standard output.
 
-On a connection the server speaks first, one JSON object a line: {"busy": why}, {"stale": why}, or {"hello": pid}. Then
+On a connection the server speaks first, one JSON object a line: {"busy": why}, {"stale": why}, or {"hello": pid,
+"read": how it read the project}. Then
 the client sends the length of its request, the request, and the descriptor that takes dbt's lines. The child answers
 {"refused": why}, or {"begun": true} and at the end {"exit": status}.
 """
@@ -29,8 +30,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import deployed
 import launcher
 import lean
+import leftovers
 import memory
 import snapshot
 
@@ -123,7 +126,7 @@ class Child(socketserver.BaseRequestHandler):
         server, control = self.server, self.request
         server.socket.close()
         os.setsid()
-        _send(control, hello=os.getpid())
+        _send(control, hello=os.getpid(), read=server.project.read)
         size, fds, _, _ = socket.recv_fds(control, 8, 1)
         with control.makefile("rb") as stream:
             request = json.loads(stream.read(struct.unpack("!Q", size)[0]))
@@ -173,6 +176,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     failed = folder / f"{base}.failed"
     try:
+        deployed.apply()
         lean.apply()
         project = snapshot.parse(config)
         lean.prepare(project.manifest)
@@ -190,6 +194,7 @@ def main() -> None:
         draft.write_text(f"{type(e).__name__}: {e}"[:2000])
         draft.rename(failed)
         os._exit(1)
+    leftovers.remove(folder)
     os.close(config["lock"])  # from here on the socket says that there is a server
     server.serve()
     os._exit(0)

@@ -7,48 +7,17 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import address
 from extract import extract
+from observing import RecordingEnv, files_parsed, lines_of_dbt, patched
 
 # dbt writes these itself and never reads a model from them.
 NOT_READ = {"target", "logs", ".git"}
 TRIES = 3
-# Said while parsing, but not by parsing: each child says the one itself, and the other isn't true of it.
-NOT_REPEATED = {"AdapterRegistered", "UnableToPartialParse"}
-
-
-class RecordingEnv(dict[str, str]):
-    """The environment as dbt sees it while it parses; remembers what was asked for, and what for."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        super().__init__(env)
-        self.reading = ""  # what dbt reads at the moment: nothing that matters, the profile, the project
-        self.names: set[str] = set()
-        self.project_names: set[str] = set()
-
-    def _asked(self, name: str) -> None:
-        if self.reading:
-            self.names.add(name)
-        if self.reading == "project":
-            self.project_names.add(name)
-
-    def __contains__(self, name: object) -> bool:
-        self._asked(str(name))
-        return super().__contains__(name)
-
-    def __getitem__(self, name: str) -> str:
-        self._asked(name)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """As dict.get, remembered."""
-        self._asked(name)
-        return super().get(name, default)
 
 
 @dataclass
@@ -61,6 +30,7 @@ class Parsed:
     venv: dict[str, tuple[int, ...]]
     env: dict[str, str | None]  # what parsing read, without secrets
     names: set[str]
+    read: str = ""  # how much of the project was parsed, in words
     events: list[tuple[Any, Any]] = field(default_factory=list)  # what the parse showed
     deprecations: dict[str, int] = field(default_factory=dict)
 
@@ -154,6 +124,8 @@ def _parse_once(config: dict[str, Any], files: dict[str, Any], venv: dict[str, A
 
     recorded: list[RecordingEnv] = []
     events: list[tuple[Any, Any]] = []
+    reasons: list[str] = []
+    files_read: list[tuple[int, int]] = []
     before: dict[str, int] = {}
     after: dict[str, int] = {}
 
@@ -177,7 +149,7 @@ def _parse_once(config: dict[str, Any], files: dict[str, Any], venv: dict[str, A
     def parse_manifest(original: Callable[..., Any]) -> Callable[..., Any]:
         def observed(config: Any, perf_info: bool, write: bool, write_json: bool, integrations: Any) -> Any:
             before.update(active_deprecations)
-            with lines_of_dbt(events):
+            with lines_of_dbt(events, reasons), files_parsed(files_read):
                 manifest = original(config, False, False, False, integrations)  # nothing is written
             after.update(active_deprecations)
             return manifest
@@ -205,39 +177,15 @@ def _parse_once(config: dict[str, Any], files: dict[str, Any], venv: dict[str, A
     counts = {name: count - before.get(name, 0) for name, count in after.items() if count > before.get(name, 0)}
     values = {name: dict.get(env, name) for name in env.names if name not in config["secrets"]}
     import_commands()
-    return Parsed(config, result.result, files, venv, values, env.names, events, counts)
+    return Parsed(config, result.result, files, venv, values, env.names, _words(files_read, reasons), events, counts)
 
 
-@contextmanager
-def patched(owner: Any, **makers: Callable[[Any], Any]) -> Iterator[None]:
-    """Replace attributes for a while by what `makers` build from them."""
-    originals = {name: getattr(owner, name) for name in makers}
-    for name, make in makers.items():
-        setattr(owner, name, make(originals[name]))
-    try:
-        yield
-    finally:
-        for name, original in originals.items():
-            setattr(owner, name, original)
-
-
-@contextmanager
-def lines_of_dbt(events: list[tuple[Any, Any]]) -> Iterator[None]:
-    """Collect what dbt shows meanwhile: a process that parses anew would show it each time."""
-    from dbt_common.events.base_types import EventLevel
-    from dbt_common.events.event_manager import EventManager
-
-    def fire_event(original: Callable[..., None]) -> Callable[..., None]:
-        def collect(self: Any, e: Any, level: Any = None, *args: Any, **kwargs: Any) -> None:
-            shown = (level or e.level_tag()) in (EventLevel.INFO, EventLevel.WARN, EventLevel.ERROR)
-            if shown and type(e).__name__ not in NOT_REPEATED:
-                events.append((e, level))
-            original(self, e, level, *args, **kwargs)
-
-        return collect
-
-    with patched(EventManager, fire_event=fire_event):
-        yield
+def _words(files_read: list[tuple[int, int]], reasons: list[str]) -> str:
+    """Say how much of a project was parsed, and why not less."""
+    total, parsed = files_read[-1]
+    if reasons:
+        return f"all {total} files of the project: {reasons[0].rstrip('.')}"
+    return f"{parsed} of the project's {total} files, and the release's parse for the rest"
 
 
 def import_commands() -> None:

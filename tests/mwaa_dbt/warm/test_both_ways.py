@@ -117,17 +117,6 @@ def test_parse_warnings_are_said_by_every_warm_run(shared_zoo: Zoo) -> None:
         assert sum("nobody" in line for line in shared_zoo.said) == 1
 
 
-def test_a_deployed_parse_is_read_and_not_written(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
-    build = zoo.project / "build"
-    parse = zoo.request("parse")
-    parse = type(parse)(**{**vars(parse), "target_path": build})
-    assert zoo.start(parse, warm=False).run(zoo.said.append) == 0
-    written = (build / "partial_parse.msgpack").stat().st_mtime_ns
-    assert zoo.run("run", "--select", "warned", warm=False) == 0
-    assert not any("Unable to do partial parsing" in line for line in zoo.said)
-    assert (build / "partial_parse.msgpack").stat().st_mtime_ns == written
-
-
 def test_nothing_but_the_project_and_its_arguments_is_needed(shared_zoo: Zoo) -> None:
     assert shared_zoo.run("run", "--select", "int_alone") == 0
     assert servers()
