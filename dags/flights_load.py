@@ -15,7 +15,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG
 from airflow.timetables.interval import CronDataIntervalTimetable
 from assets import FLIGHTS_LOADED
-from mwaa_dbt import DbtProject, LoadRaw, alerting_defaults
+from mwaa_dbt import DbtProject, LoadRaw, alerting_defaults, run_alerts
 
 # A run without a logical date has no data interval; LoadRaw says so.
 DAY = "{{ data_interval_start.strftime('%Y-%m-%d') if data_interval_start is defined else 'none' }}"
@@ -31,6 +31,7 @@ with DAG(
     default_args=alerting_defaults(),
     tags=["flights", "load"],
     doc_md=__doc__,
+    **run_alerts(),
 ):
     tables = [
         LoadRaw(task_id="flights", project=flights, table="flights", key=f"raw/flights/{DAY}.csv.gz", day=DAY),

@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.trigger import CronTriggerTimetable
 from assets import FLIGHTS_LOADED
-from mwaa_dbt import DbtProject, alerting_defaults
+from mwaa_dbt import DbtProject, alerting_defaults, run_alerts
 
 flights = DbtProject("flights")
 
@@ -27,6 +27,7 @@ with DAG(
     default_args=alerting_defaults(),
     tags=["flights", "dbt"],
     doc_md=__doc__,
+    **run_alerts(),
 ):
     seeds = flights.task_group("seeds", select=["resource_type:seed"])
     staging = flights.task_group("staging", select=["path:models/staging"])

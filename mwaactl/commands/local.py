@@ -144,18 +144,19 @@ def logs(directory: Path | None, source: Path | None, component: str | None, fol
 @as_json
 @click.option("--clear", is_flag=True, help="Forget them after printing.")
 def messages(directory: Path | None, source: Path | None, form: str, clear: bool) -> None:
-    """Print what Slack and the mail server received."""
+    """Print what Slack and the mail server received, threads as Slack shows them; --format json: as it came in."""
     from mwaactl.local import sink
 
     path = Layout.of(directory, source).messages_file
     found = sink.read_messages(path)
     if form == "json":
         click.echo(json.dumps(found, indent=1, ensure_ascii=False))
-    for message in found if form == "text" else ():
+    for message in sink.as_seen(found) if form == "text" else ():
         where = message.get("channel") or ", ".join(message.get("to", ())) or "webhook"
-        reply = f" (in thread {message['thread_ts']})" if message.get("thread_ts") else ""
-        click.echo(f"{message['at']}  {message['via']}  {where}{reply}")
-        click.echo("    " + sink.plain_text(message).strip().replace("\n", "\n    "))
+        indent = "    " if message.get("reply") else ""
+        edited = " (edited)" if message.get("edited") else ""
+        click.echo(f"{indent}{message['at']}  {'reply' if indent else message['via']}  {where}{edited}")
+        click.echo(f"{indent}    " + sink.plain_text(message).strip().replace("\n", f"\n{indent}    "))
     if not found:
         talk("No messages.")
     if clear:

@@ -102,4 +102,5 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "mwaa_dbt.pool": WAREHOUSE_POOL,
         "mwaa_dbt.retry_delay": "2",
         "mwaa_dbt.raw_bucket": BUCKET,
+        "mwaa_dbt.bucket": BUCKET,
     }

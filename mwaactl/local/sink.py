@@ -1,7 +1,7 @@
-"""Where Slack messages and mail go: a server that answers as Slack and SMTP do and keeps what it received.
+"""Where Slack messages and mail go: servers that answer as Slack and SMTP do and keep what they received.
 
-Speaks `chat.postMessage` (Bearer token; JSON or form body), incoming webhooks (`/services/...`) and SMTP. Messages are
-appended to one file, a JSON object per line, which `mwaactl local messages` reads.
+Messages are appended to one file, a JSON object per line, which `mwaactl local messages` reads. slack.py says what
+Slack is here.
 """
 
 import json
@@ -9,15 +9,15 @@ import threading
 import time
 from collections.abc import Callable
 from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from aiosmtpd.controller import Controller
 
-TOKEN = "xoxb-local-environment"  # noqa: S105 - the sink's own, worth nothing elsewhere
-WEBHOOK_PATH = "T0/B0/XYZ"
+from mwaactl.local import slack
+
+TOKEN, WEBHOOK_PATH = slack.TOKEN, slack.WEBHOOK_PATH
 
 Keep = Callable[[dict[str, Any]], None]
 
@@ -50,75 +50,6 @@ def read_messages(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-class SlackHandler(BaseHTTPRequestHandler):
-    """One request to the Slack sink."""
-
-    store: MessageStore
-    server_version = "slack-sink"
-
-    def do_POST(self) -> None:
-        """Answer an API method or a webhook."""
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        try:
-            fields = self._fields(body)
-        except ValueError:
-            return self._answer(400, "invalid_payload")
-        if self.path.startswith("/services/"):
-            return self._webhook(fields)
-        if self.path.startswith("/api/"):
-            return self._method(self.path.removeprefix("/api/").partition("?")[0], fields)
-        return self._answer(404, "no_such_path")
-
-    def _fields(self, body: bytes) -> dict[str, Any]:
-        text = body.decode()
-        if "json" in (self.headers.get("Content-Type") or "") or text.lstrip().startswith("{"):
-            fields = json.loads(text or "{}")
-        else:
-            fields = {key: values[-1] for key, values in parse_qs(text, keep_blank_values=True).items()}
-        for name in ("blocks", "attachments", "metadata"):  # JSON inside a form is what slack_sdk sends
-            if isinstance(fields.get(name), str):
-                fields[name] = json.loads(fields[name])
-        return dict(fields)
-
-    def _webhook(self, fields: dict[str, Any]) -> None:
-        if not fields.get("text") and not fields.get("blocks") and not fields.get("attachments"):
-            return self._answer(400, "no_text")
-        self.store.keep({"via": "slack webhook", "ts": self.store.timestamp(), **fields})
-        return self._answer(200, "ok")
-
-    def _method(self, method: str, fields: dict[str, Any]) -> None:
-        token = (self.headers.get("Authorization") or "").removeprefix("Bearer ") or fields.pop("token", "")
-        fields.pop("token", None)  # kept messages hold no secret
-        if token != TOKEN:
-            return self._json({"ok": False, "error": "invalid_auth" if token else "not_authed"})
-        if method in ("auth.test", "api.test"):
-            return self._json({"ok": True, "team": "local", "user": "airflow"})
-        if method not in ("chat.postMessage", "chat.update"):
-            return self._json({"ok": False, "error": "unknown_method"})
-        if not fields.get("channel"):
-            return self._json({"ok": False, "error": "channel_not_found"})
-        if not fields.get("text") and not fields.get("blocks") and not fields.get("attachments"):
-            return self._json({"ok": False, "error": "no_text"})
-        stamp = fields.pop("ts", None) if method == "chat.update" else None
-        stamp = stamp or self.store.timestamp()
-        self.store.keep({"via": f"slack {method}", "ts": stamp, **fields})
-        return self._json({"ok": True, "channel": fields["channel"], "ts": stamp, "message": fields})
-
-    def _json(self, answer: dict[str, Any]) -> None:
-        self._answer(200, json.dumps(answer), "application/json")
-
-    def _answer(self, status: int, text: str, kind: str = "text/plain") -> None:
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the kept messages are the log."""
-
-
 class MailHandler:
     """What aiosmtpd calls for each mail."""
 
@@ -144,12 +75,18 @@ class MailHandler:
         return "250 OK"
 
 
+def start_slack(store: MessageStore, port: int) -> ThreadingHTTPServer:
+    """Start Slack on `port` (0: a free one) in a thread that ends with this process; return its server."""
+    handler = type("Handler", (slack.SlackHandler,), {"slack": slack.Workspace(store)})
+    server = slack.Server(("127.0.0.1", port), handler)
+    threading.Thread(target=server.serve_forever, name="slack", daemon=True).start()
+    return server
+
+
 def start(path: Path, slack_port: int, mail_port: int) -> None:
     """Start both servers in threads that end with this process; messages go to the file `path`."""
     store = MessageStore(path)
-    handler = type("Handler", (SlackHandler,), {"store": store})
-    slack = ThreadingHTTPServer(("127.0.0.1", slack_port), handler)
-    threading.Thread(target=slack.serve_forever, name="slack", daemon=True).start()
+    start_slack(store, slack_port)
     Controller(MailHandler(store.keep), hostname="127.0.0.1", port=mail_port).start()
 
 
@@ -170,3 +107,30 @@ def plain_text(message: dict[str, Any]) -> str:
     collect(message.get("blocks"))
     collect(message.get("attachments"))
     return "\n".join(text for text in dict.fromkeys(texts) if text)
+
+
+def as_seen(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return `messages` as a person sees them in Slack: a thread's replies under its first message, changes applied.
+
+    A reply has `reply` set, a changed message `edited`.
+    """
+    seen: dict[str, dict[str, Any]] = {}
+    replies: dict[str, list[dict[str, Any]]] = {}
+    for number, message in enumerate(messages):
+        if message["via"] == "slack chat.update":
+            if message["ts"] in seen:
+                new: dict[str, Any] = {
+                    name: message[name] for name in ("text", "blocks", "attachments") if name in message
+                }
+                seen[message["ts"]] |= {**new, "edited": True}
+            continue
+        shown = dict(message)
+        seen[message.get("ts") or f"mail {number}"] = shown
+        if thread := message.get("thread_ts"):
+            shown["reply"] = True
+            replies.setdefault(thread, []).append(shown)
+    ordered = []
+    for stamp, shown in seen.items():
+        if not shown.get("reply"):
+            ordered += [shown, *replies.pop(stamp, [])]
+    return [*ordered, *(reply for orphans in replies.values() for reply in orphans)]

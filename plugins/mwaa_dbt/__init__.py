@@ -6,13 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mwaa_dbt.alerts import alerting_defaults
+    from mwaa_dbt.alerts import alerting_defaults, run_alerts
     from mwaa_dbt.load import LoadRaw
     from mwaa_dbt.project import DbtProject
 
-__all__ = ["DbtProject", "LoadRaw", "alerting_defaults"]
+__all__ = ["DbtProject", "LoadRaw", "alerting_defaults", "run_alerts"]
 
-_HOMES = {"DbtProject": "project", "LoadRaw": "load", "alerting_defaults": "alerts"}
+_HOMES = {"DbtProject": "project", "LoadRaw": "load", "alerting_defaults": "alerts", "run_alerts": "alerts"}
 
 
 def __getattr__(name: str) -> Any:

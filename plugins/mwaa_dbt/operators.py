@@ -21,7 +21,7 @@ from cosmos.hooks.subprocess import FullOutputSubprocessResult
 from cosmos.operators import virtualenv as cosmos_virtualenv
 from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
 
-from mwaa_dbt import results, settings
+from mwaa_dbt import alerts, results, settings
 from mwaa_dbt.compat import AirflowSkipException
 from mwaa_dbt.errors import ConfigurationError, DbtError, DbtTestsFailed
 from mwaa_dbt.lean import LeanOperator
@@ -128,6 +128,7 @@ class PrebuiltVirtualenv(LeanOperator):
             outcome = self._run(request)
             self._keep(folder, context)
         self._judge(cmd, outcome)
+        alerts.note_warnings(context, outcome)
         last = outcome.log_tail[-1] if outcome.log_tail else ""
         return FullOutputSubprocessResult(outcome.exit_code, last, list(outcome.log_tail))
 

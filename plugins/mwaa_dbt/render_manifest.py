@@ -31,6 +31,7 @@ def cut(manifest: dict[str, Any], fingerprint: str = "") -> dict[str, Any]:
     `fingerprint` says which source files it was made from; release checks compare it.
     """
     metadata = manifest["metadata"]
+    owners = _group_owners(manifest)
     return {
         "metadata": {
             "format": FORMAT,
@@ -39,20 +40,35 @@ def cut(manifest: dict[str, Any], fingerprint: str = "") -> dict[str, Any]:
             "fingerprint": fingerprint,
         },
         "nodes": {
-            unique_id: _cut_node(node)
+            unique_id: _cut_node(node, owners)
             for unique_id, node in sorted(manifest["nodes"].items())
             if node["resource_type"] in _RENDERED
         },
         "sources": {
-            unique_id: {**_cut_node(node), "freshness": node.get("freshness")}
+            unique_id: {**_cut_node(node, owners), "freshness": node.get("freshness")}
             for unique_id, node in sorted(manifest["sources"].items())
         },
         "selectors": manifest.get("selectors") or {},
     }
 
 
-def _cut_node(node: dict[str, Any]) -> dict[str, Any]:
+def _group_owners(manifest: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """Return the owner of each of dbt's groups, by package and name."""
+    found = {}
+    for group in (manifest.get("groups") or {}).values():
+        owner = group.get("owner") or {}
+        if name := owner.get("name") or owner.get("email"):
+            found[group["package_name"], group["name"]] = str(name)
+    return found
+
+
+def _cut_node(node: dict[str, Any], owners: dict[tuple[str, str], str]) -> dict[str, Any]:
     config = node.get("config") or {}
+    group = node.get("group") or config.get("group")
+    meta = config.get("meta") or {}
+    if not meta.get("owner") and (owner := owners.get((node.get("package_name") or "", group or ""))):
+        # To Airflow, Cosmos and alerts an owner is `meta.owner`.
+        config = {**config, "meta": {**meta, "owner": owner}}
     return {
         **{key: node.get(key) for key in _NODE_KEYS},
         "depends_on": {"nodes": (node.get("depends_on") or {}).get("nodes", [])},

@@ -39,6 +39,19 @@ class NodeResult:
     message: str
     failures: int | None
     execution_time: float
+    #: What dbt sent to the warehouse, and the table that `store_failures` filled; empty where there is none.
+    compiled_code: str = field(default="", repr=False)
+    relation_name: str = ""
+
+    @property
+    def warned(self) -> bool:
+        """Whether dbt warns of the node."""
+        return self.status == "warn"
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a data test or a unit test."""
+        return self.unique_id.startswith(("test.", "unit_test."))
 
     @property
     def failed(self) -> bool:
@@ -123,6 +136,8 @@ def read(target_path: Path) -> tuple[NodeResult, ...]:
             message=str(result.get("message") or ""),
             failures=result.get("failures"),
             execution_time=float(result.get("execution_time") or 0.0),
+            compiled_code=str(result.get("compiled_code") or ""),
+            relation_name=str(result.get("relation_name") or ""),
         )
         for result in content.get("results", [])
     )

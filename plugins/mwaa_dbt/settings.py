@@ -48,6 +48,14 @@ OPTIONS: dict[str, Option] = {
     "compiled_sql": Option("True", "show a node's compiled SQL in the task's rendered template"),
     "slack_conn_id": Option("slack", "connection of type slack or slackwebhook for alerts; empty: no alerts"),
     "slack_channel": Option("#data-alerts", "channel of alerts sent with an API token"),
+    "mail_to": Option("", "addresses that get alerts by mail, with commas between; empty: none but owners'"),
+    "mail_conn_id": Option("smtp_default", "connection that mail goes through: type smtp, or aws for SES"),
+    "mail_from": Option("", "sender of mail; SES needs one, for SMTP it may stand in the connection"),
+    "bucket": Option(
+        "",
+        "the environment's bucket, below whose `mwaactl/` tasks keep what outlives them (alerts, locks, state, docs)",
+    ),
+    "bucket_prefix": Option("", "folder of the release in that bucket; empty: its root"),
     "raw_bucket": Option("", "bucket that flights_load reads its raw files from"),
 }
 
@@ -149,6 +157,45 @@ def slack_conn_id() -> str:
 def slack_channel() -> str:
     """Return the channel of alerts sent with an API token."""
     return _text("slack_channel")
+
+
+def mail_to() -> tuple[str, ...]:
+    """Return the addresses that get every alert by mail."""
+    return tuple(address.strip() for address in _text("mail_to").split(",") if address.strip())
+
+
+def mail_conn_id() -> str:
+    """Return the id of the connection that mail goes through."""
+    return _text("mail_conn_id")
+
+
+def mail_from() -> str:
+    """Return the sender of mail; empty: the connection's."""
+    return _text("mail_from")
+
+
+def bucket() -> str:
+    """Return the environment's bucket.
+
+    Raises:
+        ConfigurationError: if it isn't set.
+    """
+    name = _text("bucket")
+    if not name:
+        raise ConfigurationError(
+            f"[{SECTION}] bucket is not set: name the environment's bucket; locks, state and docs lie in it."
+        )
+    return name
+
+
+def has_bucket() -> bool:
+    """Return whether the environment's bucket is named: alerts have no threads without it."""
+    return bool(_text("bucket"))
+
+
+def bucket_prefix() -> str:
+    """Return the folder of the release in the environment's bucket, without slashes at its ends."""
+    return _text("bucket_prefix").strip("/")
 
 
 def raw_bucket() -> str:

@@ -49,6 +49,7 @@ def main() -> None:
             "doc": dag.doc_md or "",
             "params": sorted(dag.params),
             "alerts": sorted({str(bool(task.on_failure_callback)) for task in dag.tasks if task.task_id != "outcome"}),
+            "run_alerts": bool(dag.on_failure_callback and dag.on_success_callback),
             "tasks": {
                 task.task_id: {
                     "operator": type(task).__name__,

@@ -36,6 +36,7 @@ def test_a_dag_says_whose_it_is_and_what_for(parsed: Parsed) -> None:
         assert dag["tags"], dag_id
         assert "airflow" not in dag["owner"], f"{dag_id}: Airflow's default owner is nobody"
         assert dag["alerts"] == ["True"], f"{dag_id}: every task alerts"
+        assert dag["run_alerts"], f"{dag_id}: a run says how it ended"
         assert not Path(dag["file"]).name.startswith("dbt_"), "dbt imports modules named dbt_*"
 
 

@@ -166,3 +166,16 @@ def dbt_commands(environment: LocalEnvironment) -> list[psutil.Process]:
 def text_of(message: dict[str, Any]) -> str:
     """Return what a person reads of a received message."""
     return sink.plain_text(message)
+
+
+def alerts_of(environment: LocalEnvironment, run_id: str) -> list[str]:
+    """Return the texts of a run's Slack thread as a person sees it: first message, replies."""
+    seen = sink.as_seen(environment.messages())
+    heads = {message["ts"] for message in seen if f"`{run_id}`" in text_of(message) and not message.get("reply")}
+    return [text_of(message) for message in seen if heads & {message.get("ts"), message.get("thread_ts")}]
+
+
+def alert_of(environment: LocalEnvironment, run: Run, task_id: str) -> str:
+    """Return the text of the one message about a task of a run."""
+    (text,) = [text for text in alerts_of(environment, run.run_id) if f"*Task:* {task_id}\n" in text]
+    return text

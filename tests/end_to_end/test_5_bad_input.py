@@ -9,13 +9,13 @@ from mwaactl.local.layout import BUCKET
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
     QUICK_TASK,
+    alert_of,
     bucket_object,
     connection,
     reparse_until,
     run_quick,
     states,
     succeeded,
-    text_of,
     tries,
     words,
 )
@@ -29,7 +29,7 @@ def failed_in_words(environment: LocalEnvironment, run: Run, *parts: str) -> Non
     assert states(run)[QUICK_TASK] == "failed"
     assert tries(run, QUICK_TASK) == 1
     text = words(environment, run, QUICK_TASK)
-    message = text_of(environment.messages()[-1])
+    message = alert_of(environment, run, QUICK_TASK)
     for part in parts:
         assert part in text
         assert part in message

@@ -132,3 +132,17 @@ def test_without_requirements_the_version_is_not_compared(built: Path) -> None:
 def test_a_missing_project_is_said_in_words(dbt_root: Path) -> None:
     with pytest.raises(ManifestError, match=r"There is no render manifest at .*/nowhere/build"):
         rendering.ours("nowhere")
+
+
+def test_a_groups_owner_is_the_owner_of_its_nodes(built: Path) -> None:
+    manifest = full(built)
+    manifest["groups"] = {
+        "group.zoo.sales": {"name": "sales", "package_name": "zoo", "owner": {"name": None, "email": "s@example.com"}}
+    }
+    node = manifest["nodes"]["model.zoo.fct_orders"]
+    node["group"], node["config"]["meta"] = "sales", {**node["config"]["meta"], "owner": None}
+    cut = render_manifest.cut(manifest)["nodes"]
+    assert cut["model.zoo.fct_orders"]["config"]["meta"]["owner"] == "s@example.com"
+    assert cut["model.zoo.fct_orders"]["config"]["meta"]["cosmos"] == node["config"]["meta"]["cosmos"]
+    node["config"]["meta"]["owner"] = "carla"
+    assert render_manifest.cut(manifest)["nodes"]["model.zoo.fct_orders"]["config"]["meta"]["owner"] == "carla"

@@ -1,7 +1,10 @@
 """The Slack and mail sink, spoken to by the clients that Airflow uses."""
 
+import json
 import smtplib
 import socket
+import urllib.error
+import urllib.request
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -69,3 +72,58 @@ def test_mail_is_kept_decoded(running: tuple[Path, int, int]) -> None:
         server.send_message(mail)
     kept = sink.read_messages(path)[-1]
     assert (kept["subject"], kept["text"].strip(), kept["html"].strip()) == ("Grüße", "plain", "<p>ü</p>")
+
+
+def test_a_message_is_found_again_by_its_channels_id_only(running: tuple[Path, int, int]) -> None:
+    path, port, _ = running
+    first = client(port).chat_postMessage(channel="#b", text="1 failed")
+    assert first["channel"] != "#b"
+    client(port).chat_postMessage(channel="#b", text="another")
+    client(port).chat_postMessage(channel="#b", text="a reply", thread_ts=first["ts"])
+    client(port).chat_update(channel=first["channel"], ts=first["ts"], text="2 failed")
+    with pytest.raises(SlackApiError, match="channel_not_found"):
+        client(port).chat_update(channel="#b", ts=first["ts"], text="3 failed")
+    seen = [message for message in sink.as_seen(sink.read_messages(path)) if message.get("channel") == "#b"]
+    assert [(message["text"], bool(message.get("reply"))) for message in seen] == [
+        ("2 failed", False),
+        ("a reply", True),
+        ("another", False),
+    ]
+    assert seen[0]["edited"]
+
+
+def test_slack_refuses_what_is_too_big(running: tuple[Path, int, int]) -> None:
+    _, port, _ = running
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+    long = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
+    for blocks in ([section] * 51, [long]):
+        with pytest.raises(SlackApiError, match="invalid_blocks"):
+            client(port).chat_postMessage(channel="#a", text="x", blocks=blocks)
+    with pytest.raises(SlackApiError, match="msg_too_long"):
+        client(port).chat_postMessage(channel="#a", text="x" * 40_001)
+
+
+def control(port: int, **faults: object) -> None:
+    with urllib.request.urlopen(
+        urllib.request.Request(f"http://127.0.0.1:{port}/control", json.dumps(faults).encode()), timeout=10
+    ) as answer:
+        assert answer.status == 200
+
+
+def test_faults_on_demand(running: tuple[Path, int, int]) -> None:
+    _, port, _ = running
+    control(port, status=429, times=1, retry_after=7)
+    with pytest.raises(SlackApiError, match="ratelimited") as refused:
+        client(port).chat_postMessage(channel="#a", text="x")
+    assert refused.value.response.headers["Retry-After"] == "7"
+    client(port).chat_postMessage(channel="#a", text="x")
+    control(port, missing=["#gone"], limit=True)
+    with pytest.raises(SlackApiError, match="channel_not_found"):
+        client(port).chat_postMessage(channel="#gone", text="x")
+    client(port).chat_postMessage(channel="#quick", text="x")
+    with pytest.raises(SlackApiError, match="ratelimited"):
+        client(port).chat_postMessage(channel="#quick", text="y")
+    control(port)
+    client(port).chat_postMessage(channel="#quick", text="y")
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        control(port, nonsense=1)

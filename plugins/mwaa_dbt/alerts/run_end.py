@@ -1,0 +1,119 @@
+"""A run has ended: close its threads, say what recovered, what nobody told, and what warned."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.configuration import conf
+
+from mwaa_dbt.alerts import deliver, state
+from mwaa_dbt.alerts.ended_run import EndedRun
+from mwaa_dbt.alerts.ending import Ending, Told
+from mwaa_dbt.alerts.event import Event
+from mwaa_dbt.alerts.store import Pending, Store, StoreError
+
+log = logging.getLogger(__name__)
+
+#: A failed task's callback begins after its state is known; for so long its word is waited for.
+WAIT_SECONDS = 10.0
+
+
+def tell(context: Mapping[str, Any]) -> None:
+    """Tell how the run of `context` ended."""
+    store = Store.of_settings()
+    if store is None:
+        log.info("[mwaa_dbt] bucket is not set: nothing is known of the run's alerts, so none says how it ended.")
+        return
+    # Less than the DAG processor gives a file, whose parsing is in it, too.
+    seconds = min(120.0, conf.getfloat("dag_processor", "dag_file_processor_timeout", fallback=50.0) / 2)
+    deadline = time.monotonic() + seconds
+    try:
+        if _tell(EndedRun.of(context), store, deadline) is not deliver.Result.LEFT:
+            deliver.sweep(store, deadline)
+    except StoreError as error:
+        log.error("The alerts' bucket is away, so nobody hears how this run ended: %s", error)
+
+
+def _tell(run: EndedRun, store: Store, deadline: float) -> deliver.Result:
+    told, heard, silenced = _heard(run, store)
+    notes = run.notes()
+    before, _ = store.failing(run.key.dag_id)
+    known = before.get("failing") or {}
+    warnings = store.pending(run.key, "warned")
+    after = state.after(known, run.states, run.key.run_id, heard)
+    mended = [name for name in {**known, **heard} if run.states.get(name) == "success"]
+    ending = Ending(
+        dag_id=run.key.dag_id,
+        run_id=run.key.run_id,
+        at=time.time_ns() // 1_000_000,
+        success=run.success,
+        counts=dict(Counter(run.states.values())),
+        mended=tuple(mended),
+        recovered=tuple(_recovered({**known, **heard}[name], known.get(name), run) for name in mended),
+        still=tuple(_still(after[name]) for name in run.failed if after[name]["runs"] > 1 and name not in silenced),
+        warned=tuple(_warned(warnings)),
+        silenced=tuple(dict.fromkeys(silenced.values())),
+        notes=tuple(dict.fromkeys([*(told.get("notes") or []), *notes])),
+        loud=bool(set(notes) - set(before.get("said") or [])) or not (run.success or heard),
+    )
+    result = deliver.Result.TOLD
+    if ending.channels() or heard.keys() - silenced.keys():
+        store.put(run.key, "ended", ending.id, ending.fields())
+        store.delete(one.key for one in warnings)
+        result = deliver.patiently(run.key, store, deadline)
+    state.keep(store, run.key, run.states, heard, notes)
+    return result
+
+
+def _heard(run: EndedRun, store: Store) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Return what has been told of the run, its failures by task (told or to be told), and the silenced ones.
+
+    A failed task of which no word came, though it was waited for, gets one.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        told = store.told(run.key)
+        pending = [Event.of(one.fields) for one in store.pending(run.key, "failed")]
+        heard = dict(told.get("failed") or {}) | {event.task: event.heard() for event in pending}
+        silenced = dict(told.get("silenced") or {}) | {e.task: e.silenced for e in pending if e.silenced}
+        quiet = [name for name in run.failed if name not in heard]
+        if not quiet:
+            return told, heard, silenced
+        if time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    for event in map(run.without_word, quiet):
+        store.put(event.run, event.kind, event.id, event.fields())
+        heard[event.task] = event.heard()
+        if event.silenced:
+            silenced[event.task] = event.silenced
+    return told, heard, silenced
+
+
+def _recovered(entry: Mapping[str, Any], before: Mapping[str, Any] | None, run: EndedRun) -> Told:
+    earlier = before is not None and before["run"] != run.key.run_id
+    since = f", which had failed since run {before['since']}" if before and earlier else ""
+    return Told(str(entry.get("channel") or ""), f"{entry['subject']}{since}")
+
+
+def _still(entry: Mapping[str, Any]) -> Told:
+    return Told(entry["channel"], f"{entry['subject']}, since run {entry['since']} ({entry['runs']} runs)")
+
+
+def _warned(warnings: list[Pending]) -> list[Told]:
+    # Of a task that ran twice, only the last word counts.
+    last = {event.task: event for event in (Event.of(one.fields) for one in warnings)}
+    lines = []
+    for event in last.values():
+        if event.silenced:
+            continue
+        owner = f" ({event.route.owner})" if event.route.owner else ""
+        for test in event.tests:
+            lines.append(Told(event.route.channel, f"test {test.name}{owner}: {test.message}"))
+        if not event.tests:
+            lines.append(Told(event.route.channel, f"{event.subject}{owner}: {event.error}"))
+    return lines
