@@ -1,15 +1,13 @@
 """Alerts worth reading: one Slack thread per DAG run, with dbt's own words, for whom they concern.
 
 What DAG files use; docs/decisions/alerts.md says how it works. Light to import: everything heavy is imported when
-something has failed.
+something has failed, and mwaactl checks a project's silences and owners without Airflow.
 """
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-
-from mwaa_dbt import settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,6 +19,8 @@ log = logging.getLogger(__name__)
 
 def alerting_defaults(**overrides: Any) -> dict[str, Any]:
     """Return default arguments for a DAG's tasks: retries from the settings, and an alert when a task has failed."""
+    from mwaa_dbt import settings
+
     return {
         "owner": "data",
         "retries": settings.retries(),
@@ -54,7 +54,7 @@ def notify_run_end(context: Context) -> None:
 
 def _guarded(what: str, context: Context) -> None:
     try:
-        if settings.slack_conn_id() or settings.mail_to():
+        if _wanted():
             from mwaa_dbt.alerts import failure, run_end
 
             {"failure": failure.tell, "run_end": run_end.tell}[what](context)
@@ -65,9 +65,15 @@ def _guarded(what: str, context: Context) -> None:
 def note_warnings(context: Context, outcome: Outcome) -> None:
     """Keep the warnings of a task that succeeded for the run's last message. Raises nothing."""
     try:
-        if any(node.warned for node in outcome.nodes) and (settings.slack_conn_id() or settings.mail_to()):
+        if any(node.warned for node in outcome.nodes) and _wanted():
             from mwaa_dbt.alerts import warnings
 
             warnings.keep(context, outcome)
     except Exception:  # as above
         log.exception("The warnings of this task could not be kept for the run's last message.")
+
+
+def _wanted() -> bool:
+    from mwaa_dbt import settings
+
+    return bool(settings.slack_conn_id() or settings.mail_to())

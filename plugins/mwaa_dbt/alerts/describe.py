@@ -14,6 +14,10 @@ from mwaa_dbt.results import NodeResult, Outcome
 LOST = "The task was killed or lost, so nobody heard dbt's word; its log may say more."
 
 
+#: An event is written, read and sent as a whole: characters of a text, and tests that are told with their query.
+_MAX_TEXT, _MAX_QUERIES = 8000, 20
+
+
 def failure(context: Mapping[str, Any]) -> Event:
     """Return the event of the failed task in `context`; without an exception it was killed or lost."""
     exception = context.get("exception")
@@ -59,13 +63,13 @@ def _event(
         run_id=str(context.get("run_id") or getattr(ti, "run_id", "")),
         task_id=task_id,
         subject=_subject(task_id, node, nodes),
-        error=str(redact(text)),
+        error=_safe(text),
         map_index=-1 if map_index is None else map_index,
         try_number=getattr(ti, "try_number", None) or 0,
         log_url=str(getattr(ti, "log_url", "") or ""),
         file=str(node.get("original_file_path") or ""),
         lost=lost,
-        tests=tuple(_test(result) for result in nodes if result.is_test),
+        tests=_tests([result for result in nodes if result.is_test]),
         route=route,
         silenced=silence.words if silence else "",
         problems=tuple(problems),
@@ -119,12 +123,17 @@ def _subject(task_id: str, node: Mapping[str, Any], nodes: tuple[NodeResult, ...
     return f"task {task_id}"
 
 
-def _test(result: NodeResult) -> FailedTest:
-    table = result.relation_name
-    query = f"select * from {table}" if table else result.compiled_code  # noqa: S608 - shown, not run
-    return FailedTest(
-        name=result.name.partition(" ")[2],
-        message=str(redact(result.message)),
-        rows=result.failures,
-        query=str(redact(query.strip())),
-    )
+def _tests(results: list[NodeResult]) -> tuple[FailedTest, ...]:
+    told = []
+    for number, result in enumerate(results):
+        table = result.relation_name
+        query = f"select * from {table}" if table else result.compiled_code.strip()  # noqa: S608 - shown, not run
+        name = result.name.partition(" ")[2]
+        shown = _safe(query) if number < _MAX_QUERIES else ""
+        told.append(FailedTest(name, _safe(result.message, 500), result.failures, shown))
+    return tuple(told)
+
+
+def _safe(text: str, size: int = _MAX_TEXT) -> str:
+    # Masked first: a secret that is cut in two would not be known any more. Far more than is shown need not be masked.
+    return str(redact(text[: 4 * size]))[:size]

@@ -63,8 +63,8 @@ def _tell(run: EndedRun, store: Store, deadline: float) -> deliver.Result:
     result = deliver.Result.TOLD
     if ending.channels() or heard.keys() - silenced.keys():
         store.put(run.key, "ended", ending.id, ending.fields())
-        store.delete(one.key for one in warnings)
         result = deliver.patiently(run.key, store, deadline)
+    store.delete(one.key for one in warnings)
     state.keep(store, run.key, run.states, heard, notes)
     return result
 

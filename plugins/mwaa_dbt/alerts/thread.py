@@ -45,11 +45,8 @@ class Threads:
             claim.save()
         for channel, crowd in crowds.items():
             thread = own["threads"][channel]
-            names = thread.setdefault("more", {"names": []})["names"]
-            for event in crowd:
-                thread["failed"][event.task] = event.subject
-                names.append(event.subject)
-            self._list_more(thread, channel)
+            self._list_more(thread, channel, [event.subject for event in crowd])
+            thread["failed"] |= {event.task: event.subject for event in crowd}
             told += [event.id for event in crowd]
             claim.save()
         self._update_heads(claim, own)
@@ -91,19 +88,20 @@ class Threads:
     ) -> None:
         thread = own["threads"].setdefault(channel, _new_thread())
         again = event.task in thread["failed"]
-        thread["failed"][event.task] = event.subject
+        failed = {**thread["failed"], event.task: event.subject}
         thread.pop("last", None)  # the run goes on
         blocks = [*failure_blocks(event, failing.get(event.task), again), *notes]
         try:
             if thread["ts"]:
                 self._slack.post(channel, summary(event), blocks, thread["ts"])
             else:
-                head = _head(claim, thread)
+                head = _head(claim, {**thread, "failed": failed})
                 thread["id"], thread["ts"] = self._slack.post(channel, summary(event), [head, *blocks])
                 thread |= {"body": blocks, "shown": head}
         except NoChannel as error:
             self._tell_one(claim, own, self._move(own, channel, error), event, failing, _moved(channel, error))
             return
+        thread["failed"] = failed  # only now: what wasn't taken is told as new the next time
         thread["details"] += 1
 
     def _move(self, own: dict[str, Any], channel: str, error: NoChannel) -> str:
@@ -115,16 +113,17 @@ class Threads:
         own["threads"].pop(channel, None)
         return default
 
-    def _list_more(self, thread: dict[str, Any], channel: str) -> None:
-        more = thread["more"]
-        short = f"{len(more['names'])} more failed"
-        blocks = [section(f"*{short}:* {text.listed(more['names'])}")]
-        if not self._slack.threads:
-            return  # a webhook's messages can't be changed: the run's last one counts them all
-        if more.get("ts"):
+    def _list_more(self, thread: dict[str, Any], channel: str, subjects: list[str]) -> None:
+        more = thread.setdefault("more", {"names": [], "ts": ""})
+        names = [*more["names"], *subjects]
+        short = f"{len(names)} more failed"
+        blocks = [section(f"*{short}:* {text.listed(names)}")]
+        # A webhook's messages can't be changed: the run's last one counts them all.
+        if more["ts"]:
             self._slack.update(thread["id"], more["ts"], short, blocks)
-        else:
+        elif self._slack.threads:
             more["ts"] = self._slack.post(channel, short, blocks, thread["ts"])[1]
+        more["names"] = names
 
     def _update_heads(self, claim: Claim, own: dict[str, Any]) -> None:
         for thread in own.get("threads", {}).values():
@@ -159,7 +158,7 @@ def _head(claim: Claim, thread: dict[str, Any]) -> Block:
 
 def summary(event: Event) -> str:
     """Return one line: what notifications and screen readers show."""
-    return f"{event.subject} failed in {event.dag_id} ({event.task})"
+    return escape(f"{event.subject} failed in {event.dag_id} ({event.task})")
 
 
 def failure_blocks(event: Event, before: dict[str, Any] | None = None, again: bool = False) -> list[Block]:
