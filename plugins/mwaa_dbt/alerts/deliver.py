@@ -17,7 +17,9 @@ from mwaa_dbt.errors import MwaaDbtError
 log = logging.getLogger(__name__)
 
 #: How long the callback of a failed task may hold its worker; what is left is told by the next, or at the run's end.
-TASK_SECONDS = 60
+TASK_SECONDS = 60.0
+#: Where tasks go on failing while one tells of them: what comes in so many seconds is told together.
+TOGETHER_SECONDS = 3.0
 
 
 class Courier(Protocol):
@@ -32,9 +34,8 @@ class Courier(Protocol):
         """Tell how the run ended."""
 
 
-def couriers(seconds: float) -> list[Courier]:
-    """Return the ways to people that the settings name; together they may take `seconds`."""
-    deadline = time.monotonic() + seconds
+def couriers(deadline: float) -> list[Courier]:
+    """Return the ways to people that the settings name; they wait for nothing after `deadline` (time.monotonic())."""
     found: list[Courier] = []
     if conn_id := settings.slack_conn_id():
         found.append(_Late(conn_id, deadline))
@@ -79,12 +80,13 @@ class Result(Enum):
     LEFT = "left"
 
 
-def deliver(run: RunKey, store: Store, ways: list[Courier]) -> Result:
-    """Tell what is to be told of `run`.
+def deliver(run: RunKey, store: Store, deadline: float) -> Result:
+    """Tell what is to be told of `run`, as long as `deadline` (time.monotonic()) hasn't passed.
 
     A process that finds another one telling leaves: what it left in the outbox is seen by the other, which looks again
     after it has given up its claim. Raises StoreError if the bucket is away.
     """
+    ways = couriers(deadline)
     while True:
         claim = store.claim(run)
         if claim is None:
@@ -106,6 +108,10 @@ def deliver(run: RunKey, store: Store, ways: list[Courier]) -> Result:
             return Result.LEFT
         if not store.pending(run, "failed", "ended"):
             return Result.TOLD
+        if time.monotonic() + TOGETHER_SECONDS > deadline:
+            log.info("Tasks go on failing; what came last is told by the next of them, or at the run's end.")
+            return Result.LEFT
+        time.sleep(TOGETHER_SECONDS)
 
 
 def _give_up(claim: Claim) -> None:
@@ -118,7 +124,7 @@ def _give_up(claim: Claim) -> None:
 def patiently(run: RunKey, store: Store, deadline: float) -> Result:
     """Deliver; if another process is telling of the run, wait for it until `deadline` (time.monotonic())."""
     while True:
-        result = deliver(run, store, couriers(deadline - time.monotonic()))
+        result = deliver(run, store, deadline)
         if result is not Result.BUSY or time.monotonic() + 3 > deadline:
             return result  # a teller that was killed leaves the rest to a later run's end
         time.sleep(2)
@@ -131,13 +137,13 @@ def sweep(store: Store, deadline: float) -> None:
             return
         fields = store.read(key)[0]
         run = RunKey(fields.get("dag_id", ""), fields.get("run_id", ""))
-        if fields and deliver(run, store, couriers(deadline - time.monotonic())) is Result.LEFT:
+        if fields and deliver(run, store, deadline) is Result.LEFT:
             return
 
 
-def tell_at_once(event: Event, ways: list[Courier]) -> None:
+def tell_at_once(event: Event, deadline: float) -> None:
     """Tell of one failure by itself, without anything kept: there is no bucket, or it is away."""
-    _each(ways, lambda way: way.tell(Claim(event.run, {}), [event], {}))
+    _each(couriers(deadline), lambda way: way.tell(Claim(event.run, {}), [event], {}))
 
 
 def _tell(claim: Claim, store: Store, ways: list[Courier]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,19 +20,18 @@ def tell(context: Mapping[str, Any]) -> None:
         log.warning("%s", problem)
     if event.silenced:
         log.info("No alert: silenced. %s", event.silenced)
+    deadline = time.monotonic() + deliver.TASK_SECONDS
     store = Store.of_settings()
     if store is None:
         if not event.silenced:
-            deliver.tell_at_once(event, deliver.couriers(deliver.TASK_SECONDS))
+            deliver.tell_at_once(event, deadline)
         return
     kept = False
     try:
         store.put(event.run, event.kind, event.id, event.fields())
         kept = True
-        deliver.deliver(event.run, store, deliver.couriers(deliver.TASK_SECONDS))
+        deliver.deliver(event.run, store, deadline)
     except StoreError as error:
         log.error("The alert's bucket is away: %s", error)
         if not kept and not event.silenced:
-            deliver.tell_at_once(event, deliver.couriers(deliver.TASK_SECONDS))
-    else:
-        log.debug("What is left in s3://%s/%soutbox/ is told later.", store.bucket, store.prefix)
+            deliver.tell_at_once(event, deadline)

@@ -62,9 +62,11 @@ class Slack:
         message: dict[str, Any] = {"text": text[:3000], "blocks": blocks[:MAX_BLOCKS]}
         if not self.threads:
             self._send_webhook(message)
+            self._last[channel] = time.monotonic()
             return "", ""
         message |= {"channel": channel, "unfurl_links": False, **({"thread_ts": thread} if thread else {})}
         answer = self._call("chat.postMessage", message)
+        self._last[channel] = time.monotonic()
         return str(answer["channel"]), str(answer["ts"])
 
     def update(self, channel_id: str, stamp: str, text: str, blocks: list[Block]) -> None:
@@ -76,10 +78,9 @@ class Slack:
             log.warning("A message can't be changed any more: %s", error)
 
     def _pause(self, channel: str) -> None:
-        wait = self._last.get(channel, 0.0) + PAUSE_SECONDS - time.monotonic()
-        if channel in self._last and wait > 0:
+        wait = self._last.get(channel, float("-inf")) + PAUSE_SECONDS - time.monotonic()
+        if wait > 0:
             self._wait(wait, "the channel's limit of one message a second")
-        self._last[channel] = time.monotonic()
 
     def _wait(self, seconds: float, why: str) -> None:
         if time.monotonic() + seconds > self._deadline:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mwaa_dbt.alerts import run_end
+from mwaa_dbt.alerts import deliver, run_end
 from mwaa_dbt.alerts import slack as transport
 
 from mwaactl.local import aws, sink
@@ -26,6 +26,7 @@ def free_port() -> int:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(deliver, "TOGETHER_SECONDS", 0.5)
     monkeypatch.setattr(run_end, "WAIT_SECONDS", 0.0)
 
 

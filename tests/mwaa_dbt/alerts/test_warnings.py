@@ -41,10 +41,11 @@ def test_in_the_thread_where_there_is_one(slack: Slack) -> None:
 
 
 def test_a_task_without_warnings_costs_nothing(
-    slack: Slack, keys: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+    slack: Slack, keys: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delattr("mwaa_dbt.alerts.store.Store._call")
+    monkeypatch.delattr("mwaa_dbt.alerts.describe.warning")
     warn("a")
+    assert caplog.text == ""
     assert keys() == []
 
 
