@@ -9,7 +9,7 @@ from typing import Any
 from mwaactl import dbt_venv, manifest, target_parse
 from mwaactl.ci.profile import Profile
 from mwaactl.ci.runner import Dbt
-from mwaactl.lint import dag_rules, dbt_rules, sql
+from mwaactl.lint import alert_rules, dag_rules, dbt_rules, sql
 from mwaactl.lint.findings import Finding
 
 Told = Callable[[str], None]
@@ -31,6 +31,7 @@ def run(source: Path, projects: Sequence[str], told: Told) -> list[Finding]:
                 heads[project] = head
             told(f"{project}: SQL")
             found += sql.check(source, source / "dbt" / project)
+            found += alert_rules.check(source / "dbt" / project)
         told("DAGs")
         found += dag_rules.check(source, Path(folder), heads)
     return sorted(set(found))

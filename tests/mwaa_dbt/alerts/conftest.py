@@ -42,7 +42,7 @@ def aws_port() -> Iterator[int]:
 @pytest.fixture
 def bucket(aws_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
     """A bucket of this test's own, named in the settings."""
-    for name, value in aws.credentials(aws_port).items():
+    for name, value in aws.credentials(aws_port, aws_port).items():
         monkeypatch.setenv(name, value)
     name = f"alerts-{uuid.uuid4().hex}"
     aws.client("s3", aws_port).create_bucket(
