@@ -63,7 +63,7 @@ def _wrong(fields: Any) -> list[str]:
         ("mention", _MENTION, "Slack's id of a user or group, like U012AB3CD"),
         ("channel", _CHANNEL, "a channel, like '#fleet-alerts' (in quotes: # begins a comment)"),
     ):
-        if key in fields and not form.fullmatch(str(fields[key])):
+        if key in fields and not form.fullmatch(str(fields[key] or "")):
             found.append(f"{key} is {fields[key]!r}, but must be {like}.")
     found += [f"mail is {mail!r}, which is no address." for mail in _mails(fields) if not _MAIL.fullmatch(mail)]
     return found
