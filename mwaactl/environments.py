@@ -55,6 +55,15 @@ class Environment:
         """Whether this is the environment on this machine."""
         return self.name == LOCAL
 
+    @property
+    def own_options(self) -> dict[str, str]:
+        """The configuration options that follow from what the environment is, then those that are set for it."""
+        prefix = self.prefix.strip("/")
+        own = {"mwaa_dbt.target": self.target, "mwaa_dbt.bucket": self.bucket}
+        if prefix:
+            own["mwaa_dbt.bucket_prefix"] = prefix
+        return {**own, **self.options}
+
     def key(self, path: str) -> str:
         """Return the key in the bucket of a file of a release, e.g. `dags/flights_load.py`."""
         return f"{self.prefix.strip('/')}/{path}".lstrip("/")

@@ -13,11 +13,11 @@ _OPTIONS_PLACE = "      AirflowConfigurationOptions: {}\n"
 
 
 def configuration_options(environment: Environment, source: Path) -> dict[str, str]:
-    """Return the configuration options of `environment`: the project's, its target, then what is its own.
+    """Return the configuration options of `environment`: the project's, then its own.
 
     Raises Problem when infra/configuration-options.yaml can't be used.
     """
-    return {**options.read(source), "mwaa_dbt.target": environment.target, **environment.options}
+    return {**options.read(source), **environment.own_options}
 
 
 def render(template: str, environment: Environment, source: Path) -> str:

@@ -63,7 +63,7 @@ class Plan:
 
 def wanted(environment: Environment, source: Path) -> Wanted:
     """Return what `environment` shall be by the project at `source`. Raises Problem when files that MWAA needs lack."""
-    chosen = {**options.read(source), "mwaa_dbt.target": environment.target, **environment.options}
+    chosen = {**options.read(source), **environment.own_options}
     return Wanted(contents.files(source), chosen)
 
 

@@ -30,7 +30,7 @@ def assert_takes(service: str, operation: str, arguments: dict[str, Any]) -> Non
 def test_mwaa_gets_the_options_of_the_local_environment(name: str) -> None:
     environment = environments.read(name, REPOSITORY)
     given = stacks.resolved("environment", name)["Environment"]["AirflowConfigurationOptions"]
-    own = {"mwaa_dbt.target": environment.target, **environment.options}
+    own = {"mwaa_dbt.target": environment.target, "mwaa_dbt.bucket": environment.bucket, **environment.options}
     assert given == {**options.read(REPOSITORY), **own}
     assert all(isinstance(value, str) and value.isascii() and value.isprintable() for value in given.values())
 

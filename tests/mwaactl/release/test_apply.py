@@ -35,7 +35,8 @@ def test_the_environment_is_built_from_the_versions_on_record(place: Place) -> N
     done = place.apply()
     (update,) = place.mwaa.updates
     assert update["PluginsS3ObjectVersion"] == done.record.pins["plugins.zip"]
-    assert update["AirflowConfigurationOptions"] == {"core.parallelism": "8", "mwaa_dbt.target": "dev"}
+    own = {"mwaa_dbt.target": "dev", "mwaa_dbt.bucket": place.environment.bucket}
+    assert update["AirflowConfigurationOptions"] == {"core.parallelism": "8", **own}
     assert place.mwaa.environment["RequirementsS3ObjectVersion"] == done.record.files["requirements.txt"].version
 
 
