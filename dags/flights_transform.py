@@ -16,7 +16,7 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from assets import FLIGHTS_LOADED
 from mwaa_dbt import DbtProject, alerting_defaults, run_alerts
 
-flights = DbtProject("flights")
+flights = DbtProject("flights", lock="flights")
 
 with DAG(
     "flights_transform",

@@ -103,4 +103,7 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "mwaa_dbt.retry_delay": "2",
         "mwaa_dbt.raw_bucket": BUCKET,
         "mwaa_dbt.bucket": BUCKET,
+        # Nobody waits here for hours.
+        "mwaa_dbt.lock_poll": "2",
+        "mwaa_dbt.lock_grace": "20",
     }

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mwaa_dbt.alerts import alerting_defaults, run_alerts
+    from mwaa_dbt.exclusion.tasks import Guard, WaitForTurn
     from mwaa_dbt.load import LoadRaw
+    from mwaa_dbt.outcome import Outcome
     from mwaa_dbt.project import DbtProject
 
-__all__ = ["DbtProject", "LoadRaw", "alerting_defaults", "run_alerts"]
+__all__ = ["DbtProject", "Guard", "LoadRaw", "Outcome", "WaitForTurn", "alerting_defaults", "run_alerts"]
 
-_HOMES = {"DbtProject": "project", "LoadRaw": "load", "alerting_defaults": "alerts", "run_alerts": "alerts"}
+_HOMES = {
+    "DbtProject": "project",
+    "Guard": "exclusion.tasks",
+    "LoadRaw": "load",
+    "Outcome": "outcome",
+    "WaitForTurn": "exclusion.tasks",
+    "alerting_defaults": "alerts",
+    "run_alerts": "alerts",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ try:  # Airflow 3.2 and later
         AirflowException,
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSkipException,
         DownstreamTasksSkipped,
     )
@@ -15,6 +16,7 @@ except ImportError:
         AirflowException,
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
         AirflowSkipException,
         DownstreamTasksSkipped,
     )
@@ -33,6 +35,7 @@ __all__ = [
     "AirflowException",
     "AirflowFailException",
     "AirflowNotFoundException",
+    "AirflowRescheduleException",
     "AirflowSkipException",
     "BaseHook",
     "DownstreamTasksSkipped",

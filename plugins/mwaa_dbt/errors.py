@@ -30,6 +30,10 @@ class ConnectionError(ConfigurationError):
     """The warehouse connection is missing, of an unknown type, or lacks a field."""
 
 
+class TurnRefused(MwaaDbtError, AirflowFailException):
+    """A run waited for its turn for longer than the limit."""
+
+
 class DbtError(MwaaDbtError):
     """dbt ended with an error that a retry may mend. Carries what dbt said (``outcome``: results.Outcome)."""
 

@@ -1,4 +1,4 @@
-"""The last task of a DAG with a trigger form: a run with a failed task is a failed run."""
+"""The last task of a DAG with a trigger form or a lock: a run with a failed task is a failed run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.bases.sensor import BaseSensorOperator
 
 from mwaa_dbt.compat import AirflowFailException
+from mwaa_dbt.exclusion import turn
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,13 +21,17 @@ class Outcome(BaseSensorOperator):
 
     Airflow goes by a DAG's last tasks (airflow/models/dagrun.py, ``update_state``). Where the form left those out they
     are skipped at once, and a node that fails before them would pass for a success. It holds no slot while it waits.
+
+    Args:
+        lock: the DAG's lock, if it has one: the next run may have it at once when all has ended well.
     """
 
     ui_color = "#e8f7e4"
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, lock: str | None = None, **kwargs: Any) -> None:
+        self.lock = lock
         # The failed task has sent its alert; nobody needs a second one.
-        alone = {"retries": 0, "trigger_rule": "all_done", "on_failure_callback": None}
+        alone = {"retries": 0, "trigger_rule": "all_done", "on_failure_callback": None, "pre_execute": None}
         super().__init__(**{**alone, "mode": "reschedule", "poke_interval": 10, **kwargs})
 
     def poke(self, context: Context) -> bool:
@@ -45,4 +50,6 @@ class Outcome(BaseSensorOperator):
         causes = [task_id for task_id in failed if states[task_id] == "failed"] or failed
         if failed:
             raise AirflowFailException(f"{len(causes)} failed: {', '.join(causes[:20])}. Clear them when it is mended.")
+        if self.lock:
+            turn.finish(self.lock, context)
         return True

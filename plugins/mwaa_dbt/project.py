@@ -15,6 +15,7 @@ from cosmos.dbt.graph import DbtGraph, DbtNode
 from mwaa_dbt import run_form, selection, settings
 from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.dag_rendering import DagRendering
+from mwaa_dbt.exclusion.tasks import Guard
 from mwaa_dbt.group_config import GroupConfig
 from mwaa_dbt.operators import DbtRunOperationVirtualenvOperator, profile_config
 from mwaa_dbt.run_form import RunForm
@@ -29,6 +30,7 @@ class DbtProject:
         test_behavior: when tests run, for nodes that don't say so themselves: after_each, build, after_all or none.
         task_scope: whether a worker builds only the task it runs; None: as [mwaa_dbt] task_scope says. False for a
             DAG file that takes single tasks out of the groups, since in a worker the other tasks aren't there.
+        lock: runs of DAGs with the same lock, this one's included, never work at the same time; None: no lock.
 
     Nothing is read before the first task group is made.
     """
@@ -38,8 +40,11 @@ class DbtProject:
         name: str,
         test_behavior: str | TestBehavior = TestBehavior.AFTER_EACH,
         task_scope: bool | None = None,
+        lock: str | None = None,
     ) -> None:
         self.name = name
+        self.lock = lock
+        self._guard = {"pre_execute": Guard(lock)} if lock else {}
         self.task_scope = settings.task_scope() if task_scope is None else task_scope
         self.project_dir: Path = settings.dbt_root() / name
         self.test_behavior = TestBehavior(test_behavior)
@@ -81,6 +86,7 @@ class DbtProject:
                     # A node runs though its parents were left out of the run, but not if one of them failed.
                     "trigger_rule": "none_failed",
                     "lean": settings.lean(),
+                    **self._guard,
                     **operator_args,
                 },
                 resolve=self.resolve,
@@ -89,7 +95,7 @@ class DbtProject:
         )
         rendering = self._renderings.get(group.dag.dag_id)
         if rendering is None or rendering.dag is not group.dag:
-            rendering = self._renderings[group.dag.dag_id] = DagRendering(group.dag, self.resolve)
+            rendering = self._renderings[group.dag.dag_id] = DagRendering(group.dag, self.resolve, self.lock)
         if not group.scoped:
             rendering.add(group)
         return group
@@ -110,6 +116,7 @@ class DbtProject:
             "pool": settings.pool(),
             "install_deps": False,
             "emit_datasets": False,
+            **self._guard,
         }
 
     def nodes(self) -> dict[str, DbtNode]:

@@ -57,6 +57,9 @@ OPTIONS: dict[str, Option] = {
     ),
     "bucket_prefix": Option("", "folder of the release in that bucket; empty: its root"),
     "raw_bucket": Option("", "bucket that flights_load reads its raw files from"),
+    "lock_poll": Option("20", "seconds between two looks of a run that waits for its turn (at least 1)"),
+    "lock_grace": Option("30", "seconds after a run was ended from outside before another takes its turn"),
+    "lock_limit": Option("14400", "seconds after which a run stops waiting for its turn and fails"),
 }
 
 
@@ -208,6 +211,21 @@ def raw_bucket() -> str:
     if not bucket:
         raise ConfigurationError(f"[{SECTION}] raw_bucket is not set: name the bucket that holds the raw files.")
     return bucket
+
+
+def lock_poll() -> timedelta:
+    """Return the pause between two looks of a run that waits for its turn."""
+    return timedelta(seconds=max(1, _number("lock_poll")))
+
+
+def lock_grace() -> timedelta:
+    """Return how long after a run was ended from outside its processes may still work."""
+    return timedelta(seconds=_number("lock_grace"))
+
+
+def lock_limit() -> timedelta:
+    """Return after what time a run stops waiting for its turn."""
+    return timedelta(seconds=_number("lock_limit"))
 
 
 def _venv_path() -> Path:

@@ -60,6 +60,10 @@ def test_every_option_has_a_function_and_a_default_that_holds(monkeypatch: pytes
         ("connection", "{", lambda: settings.connection_id("a", "b")),
         ("connection", "{}", lambda: settings.connection_id("a", "b")),
         ("raw_bucket", "", settings.raw_bucket),
+        ("bucket", "", settings.bucket),
+        ("lock_poll", "soon", settings.lock_poll),
+        ("lock_grace", "-1", settings.lock_grace),
+        ("lock_limit", "4h", settings.lock_limit),
     ],
 )
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, read: object) -> None:
@@ -77,6 +81,10 @@ def test_values_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatch
     assert settings.dbt_root() == tmp_path
     assert settings.retry_delay() == timedelta(seconds=2)
     assert settings.warm() is False
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__BUCKET_PREFIX", "/team/")
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__LOCK_POLL", "0")
+    assert settings.bucket_prefix() == "team"
+    assert settings.lock_poll() == timedelta(seconds=1), "no busy loop"
 
 
 def test_the_environments_options_are_known_ones() -> None:

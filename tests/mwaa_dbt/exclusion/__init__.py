@@ -1,0 +1,1 @@
+"""Tests of plugins/mwaa_dbt/exclusion."""
