@@ -4,7 +4,8 @@ Turns raw flights into marts, one task per dbt node: seeds, then staging, interm
 by its tests (or as its `meta.test_behavior` says).
 
 Runs when `flights_load` has loaded a day, every morning at six (UTC), and by hand: *Trigger* takes dbt's `select` and
-`exclude`, a full refresh, another target and extra vars.
+`exclude`, a full refresh, another target and extra vars. Never at the same time as `flights_init`: whichever comes
+second waits.
 
 **When it fails:** the alert carries dbt's own error. Fix the model, release, then clear the failed task: it and what
 waits for it run again.
@@ -35,4 +36,4 @@ with DAG(
     intermediate = flights.task_group("intermediate", select=["path:models/intermediate"])
     marts = flights.task_group("marts", select=["path:models/marts"])
 
-    seeds >> staging >> snapshots >> intermediate >> marts
+    seeds >> staging >> snapshots >> intermediate >> marts >> flights.docs()

@@ -1,5 +1,6 @@
 """Airflow's configuration: the options that MWAA gets, and the few that one machine needs instead."""
 
+import json
 import re
 import secrets
 from pathlib import Path
@@ -103,6 +104,7 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "mwaa_dbt.retry_delay": "2",
         "mwaa_dbt.raw_bucket": BUCKET,
         "mwaa_dbt.bucket": BUCKET,
+        "cosmos.dbt_docs_projects": json.dumps({"flights": {"dir": f"s3://{BUCKET}/mwaactl/docs/flights"}}),
         # Nobody waits here for hours.
         "mwaa_dbt.lock_poll": "2",
         "mwaa_dbt.lock_grace": "20",

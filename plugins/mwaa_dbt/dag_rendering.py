@@ -21,7 +21,7 @@ class DagRendering:
         self._tasks: dict[str, BaseOperator | TaskGroup] = {}
         self._tests: dict[str, tuple[ProjectTaskGroup, BaseOperator]] = {}
         # A DAG without the form can't be asked for less than everything.
-        asked = "select" in dag.params
+        asked = "target" in dag.params
         select = SelectNodes(task_id=SELECT_NODES, resolve=resolve) if asked else None
         wait = _wait_for_turn(dag, lock) if lock else None
         if select is not None and wait is not None:
@@ -52,6 +52,11 @@ class DagRendering:
             self._first >> group
         if self._outcome is not None:
             group >> self._outcome
+
+    def before_outcome(self, task: BaseOperator) -> None:
+        """Have `task` end before the run's outcome is told."""
+        if self._outcome is not None:
+            task >> self._outcome
 
 
 def _wait_for_turn(dag: DAG, lock: str) -> WaitForTurn:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from airflow.sdk import Param
+from airflow.sdk import BaseOperator, Param
 from cosmos.config import ExecutionConfig, RenderConfig
 from cosmos.constants import LoadMode, TestBehavior
 from cosmos.dbt.graph import DbtGraph, DbtNode
@@ -18,8 +18,11 @@ from mwaa_dbt.dag_rendering import DagRendering
 from mwaa_dbt.exclusion.tasks import Guard
 from mwaa_dbt.group_config import GroupConfig
 from mwaa_dbt.operators import DbtRunOperationVirtualenvOperator, profile_config
+from mwaa_dbt.production import PublishDocs, PublishState
 from mwaa_dbt.run_form import RunForm
 from mwaa_dbt.task_group import ProjectTaskGroup
+
+_Task = TypeVar("_Task", bound=BaseOperator)
 
 
 class DbtProject:
@@ -54,9 +57,12 @@ class DbtProject:
     def _config(self) -> RenderedProject:
         return RenderedProject(self.name, self.project_dir, self.test_behavior)
 
-    def run_params(self, targets: Sequence[str] = run_form.TARGETS) -> dict[str, Param]:
-        """Return the trigger form for DAGs of this project: select, exclude, full refresh, target, vars."""
-        return run_form.params(settings.target(), targets)
+    def run_params(self, targets: Sequence[str] = run_form.TARGETS, whole: bool = False) -> dict[str, Param]:
+        """Return the trigger form for DAGs of this project: select, exclude, full refresh, target, vars.
+
+        `whole`: for a DAG that always builds all nodes from scratch: target and vars only.
+        """
+        return run_form.params(settings.target(), targets, whole)
 
     def task_group(
         self,
@@ -107,6 +113,22 @@ class DbtProject:
         return DbtRunOperationVirtualenvOperator(
             task_id=task_id, macro_name=macro, args=args, **self.task_args(), **operator_args
         )
+
+    def docs(self, task_id: str = "docs", **operator_args: Any) -> PublishDocs:
+        """Return a task for after all groups: dbt's docs into the bucket, if the run was of all nodes in production."""
+        return self._at_the_end(PublishDocs(task_id=task_id, **self._end_args(), **operator_args))
+
+    def publish_state(self, task_id: str = "publish_state", **operator_args: Any) -> PublishState:
+        """Return a task for after all groups: the manifest as the state that slim CI compares with, in like case."""
+        return self._at_the_end(PublishState(task_id=task_id, **self._end_args(), **operator_args))
+
+    def _end_args(self) -> dict[str, Any]:
+        return {"project": self.name, "trigger_rule": "none_failed", **self.task_args()}
+
+    def _at_the_end(self, task: _Task) -> _Task:
+        if rendering := self._renderings.get(task.dag.dag_id):
+            rendering.before_outcome(task)
+        return task
 
     def task_args(self) -> dict[str, Any]:
         """Return the arguments of every operator that runs this project's dbt."""

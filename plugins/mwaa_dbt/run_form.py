@@ -60,13 +60,13 @@ class RunForm:
         )
 
 
-def params(default_target: str, targets: Sequence[str] = TARGETS) -> dict[str, Param]:
-    """Return the trigger form of a DAG that runs dbt nodes.
+def params(default_target: str, targets: Sequence[str] = TARGETS, whole: bool = False) -> dict[str, Param]:
+    """Return the trigger form of a DAG that runs dbt nodes; `whole`: of one that always builds all of them anew.
 
     Airflow checks what is entered against these schemas before a run exists. The first task checks the rest, selection
     syntax included: Airflow would refuse that with the regular expression it doesn't match, the task does it in words.
     """
-    return {
+    form = {
         "select": Param(
             None,
             type=["null", "string"],
@@ -102,6 +102,10 @@ def params(default_target: str, targets: Sequence[str] = TARGETS) -> dict[str, P
             description='Extra dbt vars as JSON, e.g. `{"window_days": 7}`.',
         ),
     }
+    if not whole:
+        return form
+    always = Param(True, type="boolean", const=True, title="Full refresh", description="This DAG builds from scratch.")
+    return {"target": form["target"], "vars": form["vars"], "full_refresh": always}
 
 
 def _terms(params: Mapping[str, Any], name: str) -> tuple[str, ...]:

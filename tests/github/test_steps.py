@@ -101,8 +101,8 @@ def test_release_applies_builds_publishes_and_tells(
     (environment.source / "dags" / "flights_load.py").open("a").write("\n# released by a workflow\n")
     green_job(job("release", "release"))
     assert "released by a workflow" in (environment.layout.dags / "flights_load.py").read_text()
-    runs = environment.api.all("/dags/flights_transform/dagRuns", "dag_runs")
-    newest = follow.read(environment.api, "flights_transform", runs[-1]["dag_run_id"])
+    runs = environment.api.all("/dags/flights_init/dagRuns", "dag_runs")
+    newest = follow.read(environment.api, "flights_init", runs[-1]["dag_run_id"])
     assert newest.succeeded
     s3 = environment.client("s3")
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket="mwaa-local", Prefix="mwaactl/state/")["Contents"]]

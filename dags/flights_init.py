@@ -1,0 +1,34 @@
+"""# Build flights from scratch
+
+Seeds, the snapshot's start, and a full refresh of all models with all their tests, in the target that the form names.
+
+Runs by hand and at the end of a deployment: after a change that incremental models can't follow, or in a new
+environment. Never at the same time as `flights_transform`: whichever comes second waits, its task `wait_for_turn`
+says for whom. After a success in production the docs are published, and the manifest as the state that pull requests
+are compared with.
+
+**When it fails:** the alert carries dbt's own error. Fix the model, release, then clear the failed task: it and what
+waits for it run again. `flights_transform` goes on meanwhile.
+"""
+
+from airflow.sdk import DAG
+from mwaa_dbt import DbtProject, alerting_defaults
+
+flights = DbtProject("flights", lock="flights")
+
+with DAG(
+    "flights_init",
+    schedule=None,
+    max_active_runs=1,
+    params=flights.run_params(whole=True),
+    default_args=alerting_defaults(),
+    tags=["flights", "dbt"],
+    doc_md=__doc__,
+):
+    seeds = flights.task_group("seeds", select=["resource_type:seed"])
+    staging = flights.task_group("staging", select=["path:models/staging"])
+    snapshots = flights.task_group("snapshots", select=["resource_type:snapshot"])
+    intermediate = flights.task_group("intermediate", select=["path:models/intermediate"])
+    marts = flights.task_group("marts", select=["path:models/marts"])
+
+    seeds >> staging >> snapshots >> intermediate >> marts >> [flights.docs(), flights.publish_state()]
