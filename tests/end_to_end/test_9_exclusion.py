@@ -1,0 +1,258 @@
+"""Two DAGs with one lock never work at once, whatever happens to them, and none waits for ever."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+import pytest
+
+from mwaactl.errors import Problem
+from mwaactl.local import follow
+from mwaactl.local.api import ApiError
+from mwaactl.local.state import read_json
+from tests.end_to_end.support import QUICK, TRANSFORM, instance, records, states, until, words
+from tests.local_environment import LocalEnvironment
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
+
+LEFT, RIGHT = "probe_left", "probe_right"
+WAIT = "wait_for_turn"
+#: Two DAGs whose work says five times a second that it goes on.
+PROBE = """
+import os, time
+from airflow.sdk import DAG, task
+from mwaa_dbt import Guard, Outcome, WaitForTurn, alerting_defaults
+
+for name in ("left", "right"):
+    with DAG(f"probe_{name}", schedule=None, max_active_runs=2, default_args={"pre_execute": Guard("probe")}):
+
+        @task
+        def work(params=None, dag_run=None):
+            until = time.time() + dag_run.conf.get("seconds", 1)
+            while time.time() < until:
+                with open("TICKS", "a") as ticks:
+                    ticks.write(f"{time.time()} {dag_run.dag_id} {dag_run.run_id} {os.getpid()}\\n")
+                time.sleep(0.2)
+
+        WaitForTurn(task_id="wait_for_turn", lock="probe") >> work() >> Outcome(task_id="outcome", lock="probe")
+"""
+
+
+class Probe:
+    """The two DAGs: start their runs, intervene, look at what worked when."""
+
+    def __init__(self, environment: LocalEnvironment, ticks: Path) -> None:
+        self.environment = environment
+        self.api = environment.api
+        self.ticks = ticks
+
+    def start(self, dag_id: str, seconds: float = 1) -> str:
+        body = {"logical_date": None, "conf": {"seconds": seconds}, "dag_run_id": f"probe__{time.time_ns()}"}
+        for _ in range(5):
+            try:
+                self.api.post(f"/dags/{dag_id}/dagRuns", body)
+            except ApiError as error:
+                if error.status != 409:  # it is there: only the answer came too late
+                    raise
+            except Problem:  # SQLite takes one writer: of two that start runs at once, one may have to wait too long
+                continue
+            break
+        return str(body["dag_run_id"])
+
+    def state(self, dag_id: str, run_id: str, task_id: str) -> str | None:
+        return states(follow.read(self.api, dag_id, run_id)).get(task_id)
+
+    def working(self, dag_id: str, seconds: float) -> str:
+        """Start a run and return its id when its work has begun."""
+        run_id = self.start(dag_id, seconds)
+        until(lambda: any(who == (dag_id, run_id) for _, who in self.worked()), limit=180)
+        return run_id
+
+    def waiting(self, dag_id: str) -> str:
+        """Start a run and return its id when it has looked and waits without a slot."""
+        run_id = self.start(dag_id)
+        until(lambda: self.state(dag_id, run_id, WAIT) == "up_for_reschedule", limit=180)
+        return run_id
+
+    def ended(self, dag_id: str, run_id: str) -> follow.Run:
+        return follow.follow(self.api, dag_id, run_id, limit=300)
+
+    def mark(self, dag_id: str, run_id: str, state: str) -> None:
+        self.api.patch(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", {"state": state})
+
+    def delete(self, dag_id: str, run_id: str) -> None:
+        self.api._call("DELETE", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> None:
+        body: dict[str, Any] = {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True}
+        self.api.post(f"/dags/{dag_id}/clearTaskInstances", {**body, "task_ids": list(task_ids)})
+
+    def worked(self) -> list[tuple[tuple[float, float], tuple[str, str]]]:
+        """Return when each process worked (first and last tick), and for which run, in order."""
+        found: dict[tuple[str, ...], list[float]] = {}
+        for line in self.ticks.read_text().splitlines() if self.ticks.exists() else ():
+            at, *who = line.split()
+            found.setdefault(tuple(who), []).append(float(at))
+        return sorted(((min(at), max(at)), (who[0], who[1])) for who, at in found.items())
+
+    def check(self) -> None:
+        """Assert that no process worked while one of another run did."""
+        worked = self.worked()
+        assert worked
+        for i, ((_, end), run) in enumerate(worked):
+            for (begin, _), other in worked[i + 1 :]:
+                assert other == run or begin > end, f"{other} worked while {run} did:\n{self.ticks.read_text()}"
+
+
+@pytest.fixture(scope="module")
+def _dags(environment: LocalEnvironment) -> Iterator[Path]:
+    ticks = environment.layout.root / "ticks"
+    file = environment.source / "dags" / "exclusion_probe.py"
+    file.write_text(PROBE.replace("TICKS", str(ticks)))
+    environment.up()
+    for dag_id in (LEFT, RIGHT):
+        until(lambda dag_id=dag_id: _is_there(environment, dag_id), limit=120, every=1)  # type: ignore[misc]
+        follow.unpause(environment.api, dag_id)
+    yield ticks
+    file.unlink()
+    environment.up()
+
+
+def _is_there(environment: LocalEnvironment, dag_id: str) -> bool:
+    with contextlib.suppress(ApiError):
+        return bool(environment.api.get(f"/dags/{dag_id}"))
+    return False
+
+
+@pytest.fixture
+def probe(environment: LocalEnvironment, _dags: Path) -> Iterator[Probe]:
+    """The two DAGs, none of whose runs has worked. Whatever a test does, no two worked at once."""
+    _dags.unlink(missing_ok=True)
+    made = Probe(environment, _dags)
+    yield made
+    for dag_id in (LEFT, RIGHT):
+        for run in made.api.all(f"/dags/{dag_id}/dagRuns", "dag_runs"):
+            if run["state"] not in follow.ENDED:
+                made.mark(dag_id, run["dag_run_id"], "failed")
+    made.check()
+
+
+def test_both_at_once_many_times(probe: Probe) -> None:
+    runs = []
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            runs += list(pool.map(lambda dag_id: (dag_id, probe.start(dag_id)), (LEFT, RIGHT)))
+            runs += [(LEFT, probe.start(LEFT)), (RIGHT, probe.start(RIGHT))]
+            for dag_id, run_id in runs[-4:]:
+                assert probe.ended(dag_id, run_id).state == "success"
+    assert len(probe.worked()) == len(runs)
+
+
+def test_the_waiting_task_says_for_whom_and_holds_no_slot(probe: Probe) -> None:
+    left = probe.working(LEFT, 20)
+    right = probe.waiting(RIGHT)
+    run = probe.ended(RIGHT, right)
+    text = words(probe.environment, run, WAIT)
+    assert f"for {LEFT} ({left}), there since 20" in text
+    assert "gives up at 20" in text
+    assert run.state == probe.ended(LEFT, left).state == "success"
+
+
+def _fail(probe: Probe, run_id: str) -> None:
+    probe.mark(LEFT, run_id, "failed")
+
+
+def _succeed(probe: Probe, run_id: str) -> None:
+    probe.mark(LEFT, run_id, "success")
+
+
+def _delete(probe: Probe, run_id: str) -> None:
+    probe.mark(LEFT, run_id, "failed")  # Airflow deletes no run that runs
+    probe.delete(LEFT, run_id)
+
+
+@pytest.mark.parametrize("intervene", [_fail, _succeed, _delete])
+def test_one_is_ended_from_outside_while_the_other_waits(probe: Probe, intervene: Callable[[Probe, str], None]) -> None:
+    left = probe.working(LEFT, 600)
+    right = probe.waiting(RIGHT)
+    intervene(probe, left)
+    assert probe.ended(RIGHT, right).state == "success"
+
+
+def test_the_waiting_one_is_ended_from_outside(probe: Probe) -> None:
+    left = probe.working(LEFT, 30)
+    right, second = probe.waiting(RIGHT), probe.waiting(RIGHT)
+    probe.mark(RIGHT, right, "failed")
+    assert probe.ended(RIGHT, second).state == probe.ended(LEFT, left).state == "success"
+
+
+def test_working_task_is_cleared_while_the_other_waits(probe: Probe) -> None:
+    left = probe.working(LEFT, 15)
+    right = probe.waiting(RIGHT)
+    probe.clear(LEFT, left, "work")
+    assert probe.ended(LEFT, left).state == probe.ended(RIGHT, right).state == "success"
+    assert len({who for _, who in probe.worked()}) == 2
+    assert len(probe.worked()) == 3
+
+
+def test_a_task_of_an_ended_run_is_cleared_while_the_other_works(probe: Probe) -> None:
+    left = probe.working(LEFT, 1)
+    assert probe.ended(LEFT, left).state == "success"
+    right = probe.working(RIGHT, 20)
+    probe.clear(LEFT, left, "work")
+    until(lambda: probe.state(LEFT, left, "work") == "up_for_reschedule", limit=120)
+    assert probe.ended(LEFT, left).state == probe.ended(RIGHT, right).state == "success"
+    assert [who[0] for _, who in probe.worked()] == [LEFT, RIGHT, LEFT]
+
+
+def test_a_waiting_task_is_marked_as_successful(probe: Probe) -> None:
+    left = probe.working(LEFT, 20)
+    right = probe.waiting(RIGHT)
+    run = follow.read(probe.api, RIGHT, right)
+    probe.api.patch(instance(run, WAIT), {"new_state": "success"})
+    assert probe.ended(RIGHT, right).state == probe.ended(LEFT, left).state == "success"
+
+
+def test_the_scheduler_is_killed_while_one_works_and_one_waits(probe: Probe) -> None:
+    left = probe.working(LEFT, 30)
+    right = probe.waiting(RIGHT)
+    scheduler = read_json(probe.environment.layout.state_file)["components"]["scheduler"]
+    psutil.Process(scheduler).kill()
+    assert probe.ended(RIGHT, right).state == "success"
+    assert probe.ended(LEFT, left).state in follow.ENDED
+
+
+def test_init_and_transform_started_in_the_same_second(environment: LocalEnvironment) -> None:
+    started = time.time()
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(environment.start, "flights_init", {"target": "prod"}),
+            pool.submit(environment.start, TRANSFORM, {"select": QUICK, "target": "prod"}),
+        ]
+    runs = [
+        follow.follow(environment.api, dag_id, future.result(), limit=900)
+        for dag_id, future in zip(("flights_init", TRANSFORM), both, strict=True)
+    ]
+    spans = [_span(run) for run in runs]
+    assert min(spans)[1] < max(spans)[0], f"they worked at once: {spans}"
+    assert min(spans)[0] > started
+    assert states(runs[0])["docs"] == "success", states(runs[0])
+    pages = environment.client("s3").list_objects_v2(Bucket="mwaa-local", Prefix="mwaactl/docs/flights/")["Contents"]
+    assert {entry["Key"].rsplit("/")[-1] for entry in pages} == {"index.html", "manifest.json", "catalog.json"}
+    assert records(environment, runs[0], WAIT)
+
+
+def _span(run: follow.Run) -> tuple[float, float]:
+    """When the run's dbt tasks began and ended."""
+    times = [
+        (follow._moment(task["start_date"]), follow._moment(task["end_date"]))
+        for task in run.tasks
+        if "." in task["task_id"] and task["state"] in ("success", "failed")
+    ]
+    assert times, states(run)
+    return min(one for one, _ in times if one), max(one for _, one in times if one)
