@@ -34,7 +34,10 @@ class WaitForTurn(BaseSensorOperator):
     def __init__(self, *, lock: str, **kwargs: Any) -> None:
         self.lock = check_name(lock)
         poll = settings.lock_poll().total_seconds()
-        super().__init__(**{"retries": 0, "pre_execute": None, **kwargs, "mode": "reschedule", "poke_interval": poll})
+        # Not for what poke says, which is never retried: a busy scheduler may take the end of the last look for that of
+        # the next and the task for lost (airflow/jobs/scheduler_job_runner.py, `process_executor_events`).
+        again = {"retries": 10, "retry_delay": poll, "retry_exponential_backoff": False}
+        super().__init__(**{"pre_execute": None, **kwargs, **again, "mode": "reschedule", "poke_interval": poll})
 
     def poke(self, context: Context) -> bool:
         """Look at the lease; return whether it is the run's turn.
