@@ -24,6 +24,7 @@ from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
 from mwaa_dbt import alerts, results, settings
 from mwaa_dbt.compat import AirflowSkipException
 from mwaa_dbt.errors import ConfigurationError, DbtError, DbtTestsFailed
+from mwaa_dbt.history import task as history
 from mwaa_dbt.lean import LeanOperator
 from mwaa_dbt.process import DbtProcess, DbtRequest, start
 from mwaa_dbt.profiles import ConnectionProfileMapping
@@ -64,6 +65,7 @@ class PrebuiltVirtualenv(LeanOperator):
         self.node_ids = node_ids
         self._resolve = resolve
         self._process: DbtProcess | None = None
+        self._recording: history.Recording | None = None
 
     def execute(self, context: Context, **kwargs: Any) -> Any:
         """Run the command as the run's form asks for it.
@@ -101,8 +103,15 @@ class PrebuiltVirtualenv(LeanOperator):
     ) -> FullOutputSubprocessResult:
         """Run `cmd` (dbt's command line, executable first) and return its exit status and log.
 
-        Everything dbt writes goes to a directory that ends with the task.
+        Everything dbt writes goes to a directory that ends with the task. Its results go to history, whatever happens.
         """
+        self._recording = history.begin(self, context)
+        if self._recording is None:
+            return self._run_command(cmd, env, context)
+        with self._recording:
+            return self._run_command(cmd, env, context)
+
+    def _run_command(self, cmd: list[str], env: dict[str, Any], context: Context) -> FullOutputSubprocessResult:
         project_dir = existing_project(Path(self.project_dir))
         with TemporaryDirectory(prefix="mwaa-dbt-") as folder:
             workspace = Path(folder)
@@ -126,6 +135,8 @@ class PrebuiltVirtualenv(LeanOperator):
                 target_path=target_path,
             )
             outcome = self._run(request)
+            if self._recording is not None:
+                self._recording.heard(target_path)
             self._keep(folder, context)
         self._judge(cmd, outcome)
         alerts.note_warnings(context, outcome)
@@ -181,6 +192,8 @@ class PrebuiltVirtualenv(LeanOperator):
 
     def on_kill(self) -> None:
         """End dbt and its queries."""
+        if self._recording is not None:
+            self._recording.killed()
         if self._process is not None:
             self._process.kill()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from airflow.configuration import conf
 
 from mwaa_dbt.errors import ConfigurationError
+from mwaa_dbt.history.place import Place
 
 SECTION = "mwaa_dbt"
 
@@ -56,6 +57,7 @@ OPTIONS: dict[str, Option] = {
         "the environment's bucket, below whose `mwaactl/` tasks keep what outlives them (alerts, locks, state, docs)",
     ),
     "bucket_prefix": Option("", "folder of the release in that bucket; empty: its root"),
+    "history": Option("", "where results are kept, `s3://bucket/prefix`; empty: nowhere"),
     "raw_bucket": Option("", "bucket that flights_load reads its raw files from"),
     "lock_poll": Option("20", "seconds between two looks of a run that waits for its turn (at least 1)"),
     "lock_grace": Option("30", "seconds after a run was ended from outside before another takes its turn"),
@@ -201,6 +203,19 @@ def bucket_prefix() -> str:
     return _text("bucket_prefix").strip("/")
 
 
+def history() -> Place | None:
+    """Return where results are kept, None where they aren't.
+
+    Raises:
+        ConfigurationError: if it isn't of the form s3://bucket/prefix.
+    """
+    url = _text("history")
+    try:
+        return Place.of(url) if url else None
+    except ValueError as error:
+        raise ConfigurationError(f"[{SECTION}] history: {error}.") from error
+
+
 def raw_bucket() -> str:
     """Return the bucket of the raw files.
 
@@ -256,12 +271,19 @@ def venv() -> Path:
 
 def pinned_dbt_version() -> str | None:
     """Return the dbt-core version that requirements-dbt.txt pins, or None where the file isn't shipped."""
+    return pinned(("dbt-core",)).get("dbt-core")
+
+
+def pinned(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions that requirements-dbt.txt pins of the packages `names`; none where the file isn't shipped."""
+    found: dict[str, str] = {}
     # plugins.zip carries the file next to this package; in the repository it lies one folder higher.
     for folder in Path(__file__).parents[1:3]:
         file = folder / "requirements-dbt.txt"
         if file.is_file():
             for line in file.read_text().splitlines():
                 name, _, version = line.partition("==")
-                if name.strip() == "dbt-core":
-                    return version.split(";")[0].strip()
-    return None
+                if name.strip() in names:
+                    found[name.strip()] = version.split(";")[0].strip()
+            break
+    return found

@@ -20,7 +20,7 @@ _OPTION = re.compile(r"`?\b(mwaa_dbt|core|secrets|dag_processor|cosmos)\.([a-z_]
 _MAKE = re.compile(r"^make((?: [a-z][a-z-]*)+)(?: |$)")
 #: Configuration options of Airflow that pages name, but the project doesn't set.
 _AIRFLOWS_OWN = {"celery.worker_autoscale"}
-_IN_THE_BUCKET = ("dags/dbt/", "mwaactl/current.json", "mwaactl/releases/", "mwaactl/state/")
+_IN_THE_BUCKET = ("dags/dbt/", "mwaactl/current.json", "mwaactl/releases/", "mwaactl/state/", "mwaactl/history")
 _FILE = re.compile(r"^(?:dags|dbt|plugins|mwaactl|tests|docs|infra|bench|\.github|\.ci)/[\w./-]*$")
 
 
