@@ -1,0 +1,114 @@
+"""Reading history from the bucket, and a day's results gathered in one object, so that years can be read.
+
+One object per task try is safe to write and slow to read. The object of a day is made from those; it may be made
+again at any time, holds no more than they do, and knows which of them it holds (field ``key``).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mwaa_dbt.history.place import Place, day_of
+
+log = logging.getLogger(__name__)
+
+#: How many days back a result may still come that waited on its worker.
+LATE_DAYS = 7
+_THREADS = 16
+
+
+def recent(now: datetime | None = None) -> list[str]:
+    """Return the days to which results may still be added, newest first."""
+    today = (now or datetime.now(UTC)).astimezone(UTC).date() + timedelta(days=1)  # clocks differ
+    return [str(today - timedelta(days=back)) for back in range(LATE_DAYS + 1)]
+
+
+def keys_of(s3: Any, place: Place, day: str) -> list[str]:
+    """Return the keys of the results of `day`."""
+    return [key for key, _ in _listed(s3, place, f"{place.results}dt={day}/")]
+
+
+def gathered(s3: Any, place: Place) -> dict[str, str]:
+    """Return the ETag of each day's object, by day."""
+    return {day_of(key): etag for key, etag in _listed(s3, place, place.days)}
+
+
+def days_with_results(s3: Any, place: Place) -> list[str]:
+    """Return the days that have results, oldest first."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.results, Delimiter="/")
+    return sorted(day_of(entry["Prefix"]) for page in pages for entry in page.get("CommonPrefixes", ()))
+
+
+def bodies(s3: Any, place: Place, keys: Iterable[str]) -> Iterator[bytes]:
+    """Yield the contents of the objects `keys`, in their order, several of which are read at once."""
+
+    def body(key: str) -> bytes:
+        return bytes(s3.get_object(Bucket=place.bucket, Key=key)["Body"].read())
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(body, keys)
+
+
+def read_day(s3: Any, place: Place, day: str) -> tuple[bytes, str]:
+    """Return the lines of the day's object and its ETag; nothing, and an empty ETag, where there is none."""
+    try:
+        answer = s3.get_object(Bucket=place.bucket, Key=place.day(day))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return b"", ""
+        raise
+    return gzip.decompress(answer["Body"].read()), answer["ETag"]
+
+
+def gather(s3: Any, place: Place, day: str) -> int:
+    """Bring the object of `day` up to date; return how many tries were added.
+
+    Nothing is done when it holds all already, or when somebody else writes it at the same time.
+    """
+    keys = keys_of(s3, place, day)
+    if not keys:
+        return 0
+    lines, etag = read_day(s3, place, day)
+    held = {json.loads(line)["key"] for line in lines.splitlines()}
+    missing = [key for key in keys if key not in held]
+    if not missing:
+        return 0
+    content = lines + b"".join(bodies(s3, place, missing))
+    condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+    try:
+        s3.put_object(
+            Bucket=place.bucket,
+            Key=place.day(day),
+            Body=gzip.compress(content, 6, mtime=0),
+            ContentType="application/gzip",
+            **condition,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+            raise
+        log.info("History: %s is being gathered by somebody else.", day)
+        return 0
+    return len(missing)
+
+
+def gather_all(s3: Any, place: Place) -> dict[str, int]:
+    """Gather the days to which results may still come, and those that never were; return how many tries, by day."""
+    done = gathered(s3, place)
+    late = set(recent())
+    days = [day for day in days_with_results(s3, place) if day in late or day not in done]
+    return {day: added for day in days if (added := gather(s3, place, day))}
+
+
+def _listed(s3: Any, place: Place, prefix: str) -> Iterator[tuple[str, str]]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=prefix)
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            yield entry["Key"], entry["ETag"]
