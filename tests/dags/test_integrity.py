@@ -17,7 +17,7 @@ from tests.dags.conftest import pins, probe
 
 OLDER = ("3.2.1", "3.0.6")
 #: Every DAG and the number of its tasks. Changes with each dbt node; say so in the pull request.
-TASKS = {"flights_init": 50, "flights_load": 4, "flights_transform": 49}
+TASKS = {"flights_init": 50, "flights_load": 4, "flights_transform": 49, "history_gather": 1}
 
 Parsed = Callable[[str | None], dict[str, Any]]
 
