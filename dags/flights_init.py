@@ -12,7 +12,7 @@ waits for it run again. `flights_transform` goes on meanwhile.
 """
 
 from airflow.sdk import DAG
-from mwaa_dbt import DbtProject, alerting_defaults
+from mwaa_dbt import DbtProject, alerting_defaults, run_alerts
 
 flights = DbtProject("flights", lock="flights")
 
@@ -24,6 +24,7 @@ with DAG(
     default_args=alerting_defaults(),
     tags=["flights", "dbt"],
     doc_md=__doc__,
+    **run_alerts(),
 ):
     seeds = flights.task_group("seeds", select=["resource_type:seed"])
     staging = flights.task_group("staging", select=["path:models/staging"])

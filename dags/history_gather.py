@@ -10,7 +10,7 @@ at any time, twice, or not at all: then reading is slow, and nothing is lost.
 import pendulum
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
-from mwaa_dbt import alerting_defaults
+from mwaa_dbt import alerting_defaults, run_alerts
 from mwaa_dbt.history import housekeeping
 
 with DAG(
@@ -22,5 +22,6 @@ with DAG(
     default_args=alerting_defaults(),
     tags=["history"],
     doc_md=__doc__,
+    **run_alerts(),
 ):
     PythonOperator(task_id="gather", python_callable=housekeeping.gather)

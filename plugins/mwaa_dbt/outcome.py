@@ -31,7 +31,7 @@ class Outcome(BaseSensorOperator):
     def __init__(self, *, lock: str | None = None, **kwargs: Any) -> None:
         self.lock = lock
         # The failed task has sent its alert; nobody needs a second one.
-        alone = {"trigger_rule": "all_done", "on_failure_callback": None, "pre_execute": None}
+        alone: dict[str, Any] = {"trigger_rule": "all_done", "on_failure_callback": None, "pre_execute": None}
         # Never for what poke says; but a busy scheduler may take a rescheduled task for lost (exclusion/tasks.py).
         alone |= {"retries": 10, "retry_delay": 10}
         super().__init__(**{**alone, "mode": "reschedule", "poke_interval": 10, **kwargs})
