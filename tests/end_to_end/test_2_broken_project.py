@@ -65,7 +65,7 @@ def test_what_needs_it_waits_and_everything_else_runs(broken: Broken) -> None:
     held_back = {task for task, state in found.items() if state == "upstream_failed"}
     assert {"marts.carrier_days.test", "marts.on_time_performance.run", "marts.on_time_performance.test"} <= held_back
     assert all("carrier_days" in task or "on_time" in task or "airport_days_add_up" in task for task in held_back - {
-        "marts.flights_test"
+        "marts.flights_test", "docs"
     }), held_back  # fmt: skip
     assert found["marts.routes.test"] == found["marts.airport_days.run"] == "success"
 
