@@ -117,7 +117,7 @@ def test_a_429_that_takes_too_long_is_left_to_later(
     assert len(outbox(keys)) == 1
 
 
-def test_one_message_a_second_in_a_channel(slack: Slack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_message_a_second_in_a_channel(slack: Slack, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "PAUSE_SECONDS", 1.05)
     slack.control(status=500)
     for name in "abc":
