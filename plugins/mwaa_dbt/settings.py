@@ -8,7 +8,6 @@ or ``os.environ``. docs/settings.md lists them; a test keeps the two alike.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,125 +15,62 @@ from airflow.configuration import conf
 
 from mwaa_dbt.errors import ConfigurationError
 from mwaa_dbt.history.place import Place
+from mwaa_dbt.options import OPTIONS, SECTION, number, switch, text
 
-SECTION = "mwaa_dbt"
+__all__ = ["OPTIONS", "SECTION"]
 
 #: Written last by startup.sh: a virtualenv without it was never finished.
 VENV_MARKER = ".mwaa-dbt-complete"
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option: its default as Airflow would write it, and what it is for."""
-
-    default: str
-    about: str
-
-
-OPTIONS: dict[str, Option] = {
-    "dbt_root": Option("", "folder of the dbt projects; empty: `dbt` in the DAGs folder"),
-    "target": Option("dev", "dbt target of runs that name none"),
-    "connection": Option("{project}_{target}", "pattern of the warehouse connection's id"),
-    "pool": Option("default_pool", "Airflow pool of the dbt tasks; it must exist"),
-    "retries": Option("2", "retries of a model, seed or snapshot (tests have none)"),
-    "retry_delay": Option("300", "seconds between two tries"),
-    "warm": Option("True", "keep one dbt process per project warm on each worker and fork it per task"),
-    "task_scope": Option("True", "a worker that parses a DAG file for one task builds that task only"),
-    "lean": Option("True", "make and connect operators without what Cosmos and Airflow repeat for every task"),
-    "artifacts": Option(
-        "needed",
-        "what a dbt task writes: `needed` (run_results.json and the node's SQL) or `all` that dbt would, for callbacks "
-        "that want it (then dbt isn't warm)",
-    ),
-    "compiled_sql": Option("True", "show a node's compiled SQL in the task's rendered template"),
-    "slack_conn_id": Option("slack", "connection of type slack or slackwebhook for alerts; empty: no alerts"),
-    "slack_channel": Option("#data-alerts", "channel of alerts sent with an API token"),
-    "mail_to": Option("", "addresses that get alerts by mail, with commas between; empty: none but owners'"),
-    "mail_conn_id": Option("smtp_default", "connection that mail goes through: type smtp, or aws for SES"),
-    "mail_from": Option("", "sender of mail; SES needs one, for SMTP it may stand in the connection"),
-    "bucket": Option(
-        "",
-        "the environment's bucket, below whose `mwaactl/` tasks keep what outlives them (alerts, locks, state, docs)",
-    ),
-    "bucket_prefix": Option("", "folder of the release in that bucket; empty: its root"),
-    "history": Option("", "where results are kept, `s3://bucket/prefix`; empty: nowhere"),
-    "raw_bucket": Option("", "bucket that flights_load reads its raw files from"),
-    "lock_poll": Option("20", "seconds between two looks of a run that waits for its turn (at least 1)"),
-    "lock_grace": Option("30", "seconds after a run was ended from outside before another takes its turn"),
-    "lock_limit": Option("14400", "seconds after which a run stops waiting for its turn and fails"),
-}
-
-
-def _text(name: str) -> str:
-    return str(conf.get(SECTION, name, fallback=OPTIONS[name].default)).strip()
-
-
-def _number(name: str) -> int:
-    text = _text(name)
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if number < 0:
-        raise ConfigurationError(f"[{SECTION}] {name} must be a whole number of 0 or more, but is {text!r}.")
-    return number
-
-
-def _switch(name: str) -> bool:
-    text = _text(name).lower()
-    if text not in ("true", "false", "1", "0"):
-        raise ConfigurationError(f"[{SECTION}] {name} must be True or False, but is {text!r}.")
-    return text in ("true", "1")
-
-
 def dbt_root() -> Path:
     """Return the absolute folder that holds one folder per dbt project."""
-    return Path(_text("dbt_root") or Path(conf.get("core", "dags_folder")) / "dbt").absolute()
+    return Path(text("dbt_root") or Path(conf.get("core", "dags_folder")) / "dbt").absolute()
 
 
 def target() -> str:
     """Return the dbt target of runs that name none."""
-    return _text("target")
+    return text("target")
 
 
 def connection_id(project: str, target: str) -> str:
     """Return the id of the connection that `project` uses for `target`."""
     try:
-        return _text("connection").format(project=project, target=target)
+        return text("connection").format(project=project, target=target)
     except (KeyError, IndexError, ValueError) as error:
         raise ConfigurationError(
-            f"[{SECTION}] connection is {_text('connection')!r}: only {{project}} and {{target}} may stand in braces."
+            f"[{SECTION}] connection is {text('connection')!r}: only {{project}} and {{target}} may stand in braces."
         ) from error
 
 
 def pool() -> str:
     """Return the Airflow pool of dbt tasks."""
-    return _text("pool")
+    return text("pool")
 
 
 def retries() -> int:
     """Return how often a model, seed or snapshot is retried."""
-    return _number("retries")
+    return number("retries")
 
 
 def retry_delay() -> timedelta:
     """Return the pause between two tries."""
-    return timedelta(seconds=_number("retry_delay"))
+    return timedelta(seconds=number("retry_delay"))
 
 
 def warm() -> bool:
     """Return whether dbt is kept warm on the worker."""
-    return _switch("warm")
+    return switch("warm")
 
 
 def task_scope() -> bool:
     """Return whether a worker builds only the task that it runs."""
-    return _switch("task_scope")
+    return switch("task_scope")
 
 
 def lean() -> bool:
     """Return whether operators are made and connected the short way (lean.py)."""
-    return _switch("lean")
+    return switch("lean")
 
 
 def artifacts() -> str:
@@ -143,40 +79,40 @@ def artifacts() -> str:
     Raises:
         ConfigurationError: if it is set to something else.
     """
-    text = _text("artifacts")
-    if text not in ("needed", "all"):
-        raise ConfigurationError(f"[{SECTION}] artifacts must be needed or all, but is {text!r}.")
-    return text
+    value = text("artifacts")
+    if value not in ("needed", "all"):
+        raise ConfigurationError(f"[{SECTION}] artifacts must be needed or all, but is {value!r}.")
+    return value
 
 
 def compiled_sql() -> bool:
     """Return whether a node's compiled SQL is shown in the rendered template."""
-    return _switch("compiled_sql")
+    return switch("compiled_sql")
 
 
 def slack_conn_id() -> str:
     """Return the id of the Slack connection; empty where nobody wants alerts."""
-    return _text("slack_conn_id")
+    return text("slack_conn_id")
 
 
 def slack_channel() -> str:
     """Return the channel of alerts sent with an API token."""
-    return _text("slack_channel")
+    return text("slack_channel")
 
 
 def mail_to() -> tuple[str, ...]:
     """Return the addresses that get every alert by mail."""
-    return tuple(address.strip() for address in _text("mail_to").split(",") if address.strip())
+    return tuple(address.strip() for address in text("mail_to").split(",") if address.strip())
 
 
 def mail_conn_id() -> str:
     """Return the id of the connection that mail goes through."""
-    return _text("mail_conn_id")
+    return text("mail_conn_id")
 
 
 def mail_from() -> str:
     """Return the sender of mail; empty: the connection's."""
-    return _text("mail_from")
+    return text("mail_from")
 
 
 def bucket() -> str:
@@ -185,7 +121,7 @@ def bucket() -> str:
     Raises:
         ConfigurationError: if it isn't set.
     """
-    name = _text("bucket")
+    name = text("bucket")
     if not name:
         raise ConfigurationError(
             f"[{SECTION}] bucket is not set: name the environment's bucket; locks, state and docs lie in it."
@@ -195,12 +131,12 @@ def bucket() -> str:
 
 def has_bucket() -> bool:
     """Return whether the environment's bucket is named: alerts have no threads without it."""
-    return bool(_text("bucket"))
+    return bool(text("bucket"))
 
 
 def bucket_prefix() -> str:
     """Return the folder of the release in the environment's bucket, without slashes at its ends."""
-    return _text("bucket_prefix").strip("/")
+    return text("bucket_prefix").strip("/")
 
 
 def history() -> Place | None:
@@ -209,7 +145,7 @@ def history() -> Place | None:
     Raises:
         ConfigurationError: if it isn't of the form s3://bucket/prefix.
     """
-    url = _text("history")
+    url = text("history")
     try:
         return Place.of(url) if url else None
     except ValueError as error:
@@ -222,7 +158,7 @@ def raw_bucket() -> str:
     Raises:
         ConfigurationError: if it isn't set.
     """
-    bucket = _text("raw_bucket")
+    bucket = text("raw_bucket")
     if not bucket:
         raise ConfigurationError(f"[{SECTION}] raw_bucket is not set: name the bucket that holds the raw files.")
     return bucket
@@ -230,17 +166,17 @@ def raw_bucket() -> str:
 
 def lock_poll() -> timedelta:
     """Return the pause between two looks of a run that waits for its turn."""
-    return timedelta(seconds=max(1, _number("lock_poll")))
+    return timedelta(seconds=max(1, number("lock_poll")))
 
 
 def lock_grace() -> timedelta:
     """Return how long after a run was ended from outside its processes may still work."""
-    return timedelta(seconds=_number("lock_grace"))
+    return timedelta(seconds=number("lock_grace"))
 
 
 def lock_limit() -> timedelta:
     """Return after what time a run stops waiting for its turn."""
-    return timedelta(seconds=_number("lock_limit"))
+    return timedelta(seconds=number("lock_limit"))
 
 
 def _venv_path() -> Path:
