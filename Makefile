@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 MWAACTL := $(BIN)/mwaactl
 export UV_PYTHON_DOWNLOADS := never
+# Container images like to set it; every process would then compile all of Airflow anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## this list
 	@echo "dbt on Amazon MWAA with Cosmos. Start here: make run"

@@ -25,7 +25,6 @@ def environment(home: Path, dags: Path = REPOSITORY / "dags", dbt_root: Path = R
         "AIRFLOW__MWAA_DBT__DBT_ROOT": str(dbt_root),
         "AIRFLOW__MWAA_DBT__WARM": "False",
         "DO_NOT_TRACK": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

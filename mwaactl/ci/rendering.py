@@ -46,7 +46,6 @@ def render(dags: Path) -> dict[str, Any]:
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
         "AIRFLOW__MWAA_DBT__DBT_ROOT": str(dags / "dbt"),
         "PYTHONPATH": str(dags),  # as Airflow does for its own components
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
         [sys.executable, "-m", "mwaactl.ci.dag_tasks", str(dags)],

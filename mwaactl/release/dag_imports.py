@@ -94,7 +94,6 @@ def _import(home: Path, wanted: Mapping[str, File], chosen: Mapping[str, str], v
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'never-made.db'}",
         "PYTHONPATH": f"{home / 'plugins'}:{folder}",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "DO_NOT_TRACK": "1",
     }
     try:

@@ -58,8 +58,8 @@ if __name__ == "__main__":
     sys.path.pop(0)  # this directory: its module names are nobody else's business
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     die_with(0)
-    deployed.apply()
     # The two commands exist to write what the others needn't; the variable is [mwaa_dbt] artifacts = all.
     if sys.argv[1:2] not in (["parse"], ["docs"]) and "MWAA_DBT_ALL_ARTIFACTS" not in os.environ:
         lean.apply()
+    deployed.apply()
     sys.exit(run(sys.argv[1:]))

@@ -33,7 +33,7 @@ def replace(path: str, make: Callable[[Any], Any]) -> None:
 
 
 def apply() -> None:
-    """Patch dbt in this process. Call before any dbt command but `parse` and `docs`."""
+    """Patch dbt in this process. Call before deployed.apply() and before any dbt command but `parse` and `docs`."""
     # Named semaphores outlive a killed process and need a tracker process each; dbt uses the context for locks between
     # threads only, and the fork context's locks are nameless. Before the rest: the manifest's class takes it on import.
     replace("dbt.mp_context:_MP_CONTEXT", lambda _: multiprocessing.get_context("fork"))

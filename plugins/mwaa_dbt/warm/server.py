@@ -176,8 +176,8 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     failed = folder / f"{base}.failed"
     try:
-        deployed.apply()
         lean.apply()
+        deployed.apply()
         project = snapshot.parse(config)
         lean.prepare(project.manifest)
         gc.collect()

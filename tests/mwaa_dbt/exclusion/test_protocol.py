@@ -84,7 +84,7 @@ def test_random_ways_through_larger_worlds(runs: int, interventions: int) -> Non
             way.append(what)
             assert sum(run.working for run in world.runs) <= 1, " > ".join(way)
         worked += "succeeds" in str(way)
-    assert worked > 150
+    assert worked > 100, "too few ways come to work at all: they show little"
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from tests.mwaa_dbt.warm.test_server import SLOW, children, servers_of
 SECRET = "correct-horse-battery-staple"
 
 
-def memory_of(pid: int) -> bytes:
+def memory_of(pid: int) -> bytearray:
     """Return all that a process could read of its own memory."""
-    found = b""
+    found = bytearray()
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             match = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
@@ -102,7 +102,7 @@ def test_each_patch_of_dbt_finds_its_place(venv: Path) -> None:
 
     warm = Path(__file__).parents[3] / "plugins/mwaa_dbt/warm"
     code = f"import sys; sys.path.insert(0, {str(warm)!r}); import deployed, lean;"
-    code += "deployed.apply(); lean.apply(); print(lean.MISSING)"
+    code += "lean.apply(); deployed.apply(); print(lean.MISSING)"
     assert subprocess.check_output([venv / "bin/python", "-c", code], text=True).strip() == "[]"
 
 
