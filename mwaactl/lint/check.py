@@ -27,10 +27,10 @@ def run(source: Path, projects: Sequence[str], told: Told) -> list[Finding]:
             told(f"{project}: dbt")
             head, findings = _parse(source, project, Path(folder) / project, told)
             found += findings
-            if head:
+            if head:  # style comes after what dbt can read at all
                 heads[project] = head
-            told(f"{project}: SQL")
-            found += sql.check(source, source / "dbt" / project)
+                told(f"{project}: SQL")
+                found += sql.check(source, source / "dbt" / project)
             found += alert_rules.check(source / "dbt" / project)
         told("DAGs")
         found += dag_rules.check(source, Path(folder), heads)

@@ -10,6 +10,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -100,6 +101,16 @@ def servers() -> list[int]:
     return found
 
 
+def processes_of(zoo: Zoo) -> list[int]:
+    """Return the processes that run dbt for this zoo: launchers, servers, and servers' children."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if ("launcher.py" in line or "server.py" in line) and process.info["cwd"] == str(zoo.project):
+            found.append(process.pid)
+    return found
+
+
 def _holds(condition: Callable[[], object]) -> bool:
     try:
         return bool(condition())
@@ -107,7 +118,7 @@ def _holds(condition: Callable[[], object]) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not _holds(condition):
         assert time.monotonic() < deadline, "it did not happen"
@@ -160,6 +171,9 @@ def zoo(shared_zoo: Zoo, venv: Path, tmp_path: Path) -> Iterator[Zoo]:
     root = tmp_path / "z"
     shutil.copytree(shared_zoo.root, root, symlinks=True, ignore=shutil.ignore_patterns("target*"))
     others = servers()
-    yield Zoo(venv, root, {**shared_zoo.env, "WAREHOUSE": str(root / "warehouse.duckdb")})
-    for pid in set(servers()) - set(others):
-        os.kill(pid, signal.SIGKILL)
+    zoo = Zoo(venv, root, {**shared_zoo.env, "WAREHOUSE": str(root / "warehouse.duckdb")})
+    yield zoo
+    # What a failed test leaves would compute for ever, and make the next ones slow.
+    for pid in {*set(servers()) - set(others), *processes_of(zoo)}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

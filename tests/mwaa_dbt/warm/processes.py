@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from tests.mwaa_dbt.warm.conftest import Zoo, wait_for
+from tests.mwaa_dbt.warm.conftest import Zoo, processes_of, wait_for
 
 #: Commands that run until they are ended.
 SLOW = ["run-operation", "slow"]
@@ -16,22 +16,12 @@ SLOW_MODEL = ["run", "--select", "fct_slow", "--vars", "{rows: 10000000}"]
 
 def servers_of(zoo: Zoo) -> list[int]:
     """Return the servers of this zoo, listening or about to."""
-    alive = dbt_processes(zoo)
+    alive = processes_of(zoo)
     return [pid for pid in alive if psutil.Process(pid).ppid() not in alive]
 
 
 def children(pid: int) -> list[psutil.Process]:
     return [c for c in psutil.Process(pid).children() if c.status() != psutil.STATUS_ZOMBIE]
-
-
-def dbt_processes(zoo: Zoo) -> list[int]:
-    """Return the processes that run dbt for this zoo: a launcher or server of its own."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        line = " ".join(process.info["cmdline"] or [])
-        if ("launcher.py" in line or "server.py" in line) and process.info["cwd"] == str(zoo.project):
-            found.append(process.pid)
-    return found
 
 
 def running(zoo: Zoo, *args: str, warm: bool = True) -> tuple[object, threading.Thread, list[int]]:

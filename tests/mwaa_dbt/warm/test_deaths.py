@@ -12,15 +12,15 @@ import time
 import psutil
 import pytest
 
-from tests.mwaa_dbt.warm.conftest import Zoo, folder, servers, wait_for
-from tests.mwaa_dbt.warm.processes import SLOW, SLOW_MODEL, children, dbt_processes, running
+from tests.mwaa_dbt.warm.conftest import Zoo, folder, processes_of, servers, wait_for
+from tests.mwaa_dbt.warm.processes import SLOW, SLOW_MODEL, children, running
 
 
 def test_a_killed_server_doesn_t_harm_the_command_that_runs(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
-    _, thread, status = running(zoo, "run", "--select", "fct_slow", "--vars", "{rows: 100000}")
-    server = next(pid for pid in dbt_processes(zoo) if children(pid))
+    _, thread, status = running(zoo, "run", "--select", "fct_slow", "--vars", "{rows: 60000}")
+    server = next(pid for pid in processes_of(zoo) if children(pid))
     os.kill(server, signal.SIGKILL)
-    thread.join(60)
+    thread.join(200)
     assert status == [0]
     assert "plain" not in caplog.text
     assert zoo.run("run", "--select", "int_alone") == 0  # and the next task starts another
@@ -29,10 +29,10 @@ def test_a_killed_server_doesn_t_harm_the_command_that_runs(zoo: Zoo, caplog: py
 
 
 def test_a_killed_child_costs_one_fallback(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
-    _, thread, status = running(zoo, "run", "--select", "fct_slow", "--vars", "{rows: 100000}")
-    server = next(pid for pid in dbt_processes(zoo) if children(pid))
+    _, thread, status = running(zoo, "run", "--select", "fct_slow", "--vars", "{rows: 60000}")
+    server = next(pid for pid in processes_of(zoo) if children(pid))
     os.kill(children(server)[0].pid, signal.SIGKILL)
-    thread.join(60)
+    thread.join(200)
     assert status == [0]
     assert "which starts over" in caplog.text
 
@@ -43,11 +43,11 @@ def test_a_macro_is_not_run_twice(zoo: Zoo, caplog: pytest.LogCaptureFixture) ->
     status: list[int] = []
     thread = threading.Thread(target=lambda: status.append(process.run(str)))
     thread.start()
-    server = dbt_processes(zoo)[0]
+    server = processes_of(zoo)[0]
     wait_for(lambda: children(server))
     time.sleep(1.5)
     os.kill(children(server)[0].pid, signal.SIGKILL)
-    thread.join(30)
+    thread.join(120)
     assert status == [-signal.SIGKILL]
     assert "not repeated" in caplog.text
 
@@ -57,10 +57,10 @@ def test_kill_ends_dbt_and_its_query(zoo: Zoo, warm: bool) -> None:
     process, thread, status = running(zoo, *SLOW_MODEL, warm=warm)
     process.kill(grace=10)
     process.kill()
-    thread.join(20)
+    thread.join(120)
     assert not thread.is_alive()
     assert status[0] != 0
-    assert all(not children(pid) for pid in dbt_processes(zoo))
+    assert all(not children(pid) for pid in processes_of(zoo))
     assert zoo.run("run", "--select", "int_alone", warm=warm) == 0  # the warehouse isn't locked
 
 
@@ -101,6 +101,6 @@ def test_a_dying_task_takes_dbt_with_it(zoo: Zoo, warm: bool) -> None:
     next(line for line in task.stdout if "START sql table model" in line)
     task.kill()
     task.wait()
-    wait_for(lambda: all(not children(pid) for pid in dbt_processes(zoo)))
-    wait_for(lambda: not any("launcher.py" in " ".join(psutil.Process(p).cmdline()) for p in dbt_processes(zoo)))
+    wait_for(lambda: all(not children(pid) for pid in processes_of(zoo)))
+    wait_for(lambda: not any("launcher.py" in " ".join(psutil.Process(p).cmdline()) for p in processes_of(zoo)))
     assert zoo.run("run", "--select", "int_alone", warm=warm) == 0

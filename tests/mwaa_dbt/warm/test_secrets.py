@@ -52,7 +52,7 @@ def test_a_secret_is_in_the_child_alone(zoo: Zoo) -> None:
     assert SECRET not in Path(f"/proc/{server}/environ").read_text()
     assert SECRET not in " ".join(psutil.Process(server).cmdline() + psutil.Process(child).cmdline())
     running.kill()
-    thread.join(20)
+    thread.join(120)
     written = [p for p in (*folder().rglob("*"), *zoo.root.rglob("*")) if p.is_file() and not p.is_socket()]
     assert not [p for p in written if SECRET.encode() in p.read_bytes()]
 
