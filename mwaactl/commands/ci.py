@@ -1,14 +1,20 @@
 """mwaactl ci: what a pull request changes, built beside production."""
 
+import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mwaactl.commands import _ci_notes
 from mwaactl.errors import FAILED, Problem
 from mwaactl.local.layout import REPOSITORY
+
+if TYPE_CHECKING:
+    from mwaactl.ci.check import Request
 
 _SOURCE = click.option(
     "--source",
@@ -36,6 +42,47 @@ _PULL_REQUEST = click.option("--pull-request", type=click.IntRange(1), help="Its
 _SCHEMA = click.option("--schema", help="Its schema, if it has no number; must begin with pr_ or ci_.")
 
 
+def _of_a_pull_request(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the arguments that say which pull request of which project is meant, as one `request`."""
+
+    @click.argument("project", required=False)
+    @_ENVIRONMENT
+    @_PULL_REQUEST
+    @_SCHEMA
+    @_SOURCE
+    @_PROFILES
+    @_CONNECTION
+    @functools.wraps(command)
+    def with_request(
+        project: str | None,
+        name: str,
+        pull_request: int | None,
+        schema: str | None,
+        source: Path,
+        profiles_dir: Path | None,
+        connection: str | None,
+        **others: Any,
+    ) -> None:
+        from mwaactl import environments
+        from mwaactl.ci import schemas
+        from mwaactl.ci.check import Request
+
+        own = schemas.name(pull_request, schema)
+        project = _project(source.resolve(), project)
+        request = Request(
+            environment=environments.read(name, source),
+            source=source.resolve(),
+            project=project,
+            schema=own,
+            folder=REPOSITORY / ".local" / "ci" / project / f"{own}-{command.__name__}",
+            profiles_dir=profiles_dir and profiles_dir.resolve(),
+            connection=connection,
+        )
+        command(request, **others)
+
+    return with_request
+
+
 @click.group()
 def ci() -> None:
     """Checks of pull requests (slim CI), and what a workflow tells people."""
@@ -46,56 +93,28 @@ ci.add_command(_ci_notes.notify)
 
 
 @ci.command()
-@click.argument("project", required=False)
-@_ENVIRONMENT
-@_PULL_REQUEST
-@_SCHEMA
-@_SOURCE
-@_PROFILES
-@_CONNECTION
+@_of_a_pull_request
 @click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Also write the summary here.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def check(
-    project: str | None,
-    name: str,
-    pull_request: int | None,
-    schema: str | None,
-    source: Path,
-    profiles_dir: Path | None,
-    connection: str | None,
-    summary: Path | None,
-    format_: str,
-) -> None:
+def check(request: "Request", summary: Path | None, format_: str) -> None:
     """Build what PROJECT (the only one, if none is named) changes, and everything after it, in schemas of its own.
 
     Compares with the state of production in the environment's bucket; what isn't built is read from production. First
     on empty tables, so that SQL errors show within seconds, then for real, with tests; then the schemas are dropped.
     Prints a summary in Markdown. Exit status 1 if a model or test failed, or a schema is left.
     """
-    from mwaactl import environments
     from mwaactl.ci import check as checks
-    from mwaactl.ci import schemas
     from mwaactl.ci import summary as summaries
     from mwaactl.ci.steps import Steps, interruptible
     from mwaactl.local.progress import progress
 
-    own = schemas.name(pull_request, schema)
-    project = _project(source.resolve(), project)
-    request = checks.Request(
-        environment=environments.read(name, source),
-        source=source.resolve(),
-        project=project,
-        schema=own,
-        folder=REPOSITORY / ".local" / "ci" / project / own,
-        profiles_dir=profiles_dir and profiles_dir.resolve(),
-        connection=connection,
-    )
     with progress() as display, interruptible():
         found = checks.run(request, Steps(display))
     if found.state is None:
         click.secho(
-            f"There is no state of {project} in {request.environment.bucket}: EVERYTHING was built. After the next "
-            f"successful run, publish it: mwaactl manifest publish {project} -e {name}",
+            f"There is no state of {request.project} in {request.environment.bucket}: EVERYTHING was built. After the "
+            f"next successful run, publish it: mwaactl manifest publish {request.project} "
+            f"-e {request.environment.name}",
             err=True,
             fg="yellow",
             bold=True,
@@ -108,40 +127,13 @@ def check(
 
 
 @ci.command()
-@click.argument("project", required=False)
-@_ENVIRONMENT
-@_PULL_REQUEST
-@_SCHEMA
-@_SOURCE
-@_PROFILES
-@_CONNECTION
-def drop(
-    project: str | None,
-    name: str,
-    pull_request: int | None,
-    schema: str | None,
-    source: Path,
-    profiles_dir: Path | None,
-    connection: str | None,
-) -> None:
+@_of_a_pull_request
+def drop(request: "Request") -> None:
     """Drop the schemas of a pull request that a killed check left; a check does it itself at both its ends."""
-    from mwaactl import environments
     from mwaactl.ci import check as checks
-    from mwaactl.ci import schemas
 
-    own = schemas.name(pull_request, schema)
-    project = _project(source.resolve(), project)
-    request = checks.Request(
-        environment=environments.read(name, source),
-        source=source.resolve(),
-        project=project,
-        schema=own,
-        folder=REPOSITORY / ".local" / "ci" / project / f"{own}-drop",
-        profiles_dir=profiles_dir and profiles_dir.resolve(),
-        connection=connection,
-    )
     gone = checks.drop(request, lambda text: click.echo(text, err=True))
-    click.echo("\n".join(gone) or f"There was no schema {own} or {own}_...")
+    click.echo("\n".join(gone) or f"There was no schema {request.schema} or {request.schema}_...")
 
 
 def _project(source: Path, name: str | None) -> str:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from mwaa_dbt.process import DbtProcess, DbtRequest, Limits, start
 
+from mwaactl import manifest
 from tests import projects
 
 PROFILES = """\
@@ -144,13 +145,27 @@ def _short_tmp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def built_zoo(shared: Callable[..., Path], venv: Path) -> Path:
+    """The folder of a zoo as a release brings it along, parse included; its warehouse holds a full run."""
+
+    def fill(root: Path) -> None:
+        zoo = make_zoo(root, venv)
+        profile = zoo.project / "profiles.yml"
+        profile.write_text(PROFILES.replace("{{ env_var('WAREHOUSE') }}", "/nowhere/warehouse.duckdb"))
+        manifest.build("zoo", print, root=root, targets=("dev",))
+        profile.unlink()
+        assert zoo.run("build", "--exclude", "broken", "stg_visits", "source:*", warm=False) == 0, zoo.said
+
+    return shared("warm-zoo", fill)
+
+
 @pytest.fixture(scope="module")
-def shared_zoo(venv: Path, _short_tmp: Path, tmp_path_factory: pytest.TempPathFactory) -> Zoo:
-    """A zoo that no test changes; its warehouse holds a full run."""
-    root = tmp_path_factory.mktemp("zoo")
-    zoo = make_zoo(root, venv)
-    assert zoo.run("build", "--exclude", "broken", "stg_visits", "source:*", warm=False) == 0, zoo.said
-    return zoo
+def shared_zoo(built_zoo: Path, venv: Path, _short_tmp: Path, tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    """A zoo that no test changes."""
+    root = tmp_path_factory.mktemp("zoo") / "z"
+    shutil.copytree(built_zoo, root, symlinks=True, ignore=shutil.ignore_patterns("target*"))
+    return Zoo(venv, root, {**os.environ, "WAREHOUSE": str(root / "warehouse.duckdb")})
 
 
 def make_zoo(root: Path, venv: Path) -> Zoo:
