@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from mwaa_dbt import settings
 from mwaa_dbt.errors import ConfigurationError, MwaaDbtError
-from mwaa_dbt.operators import DbtRunOperationVirtualenvOperator
+from mwaa_dbt.node_operators import DbtRunOperationVirtualenvOperator
 from mwaa_dbt.project import DbtProject
 
 if TYPE_CHECKING:

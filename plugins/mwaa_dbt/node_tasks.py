@@ -20,14 +20,14 @@ from cosmos.core.airflow import get_airflow_task
 from cosmos.core.graph.entities import Task as TaskMetadata
 from cosmos.dbt.graph import DbtNode
 
-from mwaa_dbt import behavior, operators
+from mwaa_dbt import behavior, node_operators
 from mwaa_dbt.copies import Copies
 from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.errors import ManifestError
 from mwaa_dbt.group_config import GroupConfig, Resolve
 
 _STOCK_OPERATORS = "cosmos.operators.virtualenv."
-_OPERATORS = f"{operators.__name__}."
+_OPERATORS = f"{node_operators.__name__}."
 
 #: Unique id of a node -> its tests with several parents, which get tasks of their own.
 Detached = dict[str, list[DbtNode]]
@@ -153,5 +153,5 @@ def create(
         arguments |= {"retries": 0, "resolve": resolve}
     if copies is not None:
         arguments["extra_context"] = meta.extra_context
-        return copies.make(getattr(operators, name), meta.id, dag, group, arguments)
+        return copies.make(getattr(node_operators, name), meta.id, dag, group, arguments)
     return get_airflow_task(replace(meta, operator_class=_OPERATORS + name, arguments=arguments), dag, group)

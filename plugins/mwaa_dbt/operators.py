@@ -1,10 +1,9 @@
-"""Cosmos' virtualenv operators on the virtualenv that startup.sh built.
+"""What every operator that runs dbt is: Cosmos' virtualenv operator on the virtualenv that startup.sh built.
 
 Stock operators rebuild the virtualenv in every task, hold one lock for the whole dbt command and never end dbt when
 the task is killed (cosmos/operators/virtualenv.py:104-166, 1.15.1). These run dbt in the prebuilt virtualenv, take no
-lock, end what they started, write nothing below the project, and fail with dbt's own words.
-
-Class names are Cosmos' own, so that a task looks the same in the Airflow UI.
+lock, end what they started, write nothing below the project, and fail with dbt's own words. node_operators.py has one
+for each command.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cosmos.config import ProfileConfig
 from cosmos.dbt.graph import DbtNode
 from cosmos.hooks.subprocess import FullOutputSubprocessResult
-from cosmos.operators import virtualenv as cosmos_virtualenv
 from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
 
 from mwaa_dbt import alerts, results, settings
@@ -219,43 +217,3 @@ def existing_project(project_dir: Path) -> Path:
             "parsed: release it again, or remove the DAG together with its project."
         )
     return project_dir
-
-
-class DbtRunVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtRunVirtualenvOperator):
-    """``dbt run`` for one model."""
-
-    command_args: ClassVar[dict[str, Any]] = {"full_refresh": False}
-
-
-class DbtTestVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtTestVirtualenvOperator):
-    """``dbt test`` for one node's tests, one test with several parents, or a group's."""
-
-    command_args: ClassVar[dict[str, Any]] = {"on_warning_callback": None}
-
-
-class DbtSeedVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSeedVirtualenvOperator):
-    """``dbt seed`` for one seed."""
-
-    command_args: ClassVar[dict[str, Any]] = {"full_refresh": False}
-
-
-class DbtSnapshotVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSnapshotVirtualenvOperator):
-    """``dbt snapshot`` for one snapshot."""
-
-
-class DbtBuildVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtBuildVirtualenvOperator):
-    """``dbt build`` for one node and its tests."""
-
-    command_args: ClassVar[dict[str, Any]] = {"full_refresh": False, "log_format": None, "on_warning_callback": None}
-
-
-class DbtSourceVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtSourceVirtualenvOperator):
-    """``dbt source freshness`` for one source."""
-
-    command_args: ClassVar[dict[str, Any]] = {"on_warning_callback": None}
-
-
-class DbtRunOperationVirtualenvOperator(PrebuiltVirtualenv, cosmos_virtualenv.DbtRunOperationVirtualenvOperator):
-    """``dbt run-operation`` for one macro."""
-
-    command_args: ClassVar[dict[str, Any]] = {"macro_name": None, "args": None}

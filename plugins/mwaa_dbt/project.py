@@ -17,7 +17,8 @@ from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.dag_rendering import DagRendering
 from mwaa_dbt.exclusion.tasks import Guard
 from mwaa_dbt.group_config import GroupConfig
-from mwaa_dbt.operators import DbtRunOperationVirtualenvOperator, profile_config
+from mwaa_dbt.node_operators import DbtRunOperationVirtualenvOperator
+from mwaa_dbt.operators import profile_config
 from mwaa_dbt.production import PublishDocs, PublishState
 from mwaa_dbt.run_form import RunForm
 from mwaa_dbt.task_group import ProjectTaskGroup

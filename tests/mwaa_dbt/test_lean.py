@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Label
 from airflow.serialization.serialized_objects import DagSerialization
-from mwaa_dbt import operators
+from mwaa_dbt import node_operators, operators
 from mwaa_dbt.lean import LeanOperator
 
 from tests.mwaa_dbt import rendering
@@ -20,13 +20,13 @@ GROUPS = [
 # What hangs on an operator without being its own, and what says which way it was made.
 NOT_COMPARED = {"_dag", "task_group", "_BaseOperator__init_kwargs", "lean", "_resolve", "profile_config", "params"}
 CLASSES = [
-    operators.DbtRunVirtualenvOperator,
-    operators.DbtTestVirtualenvOperator,
-    operators.DbtSeedVirtualenvOperator,
-    operators.DbtSnapshotVirtualenvOperator,
-    operators.DbtBuildVirtualenvOperator,
-    operators.DbtSourceVirtualenvOperator,
-    operators.DbtRunOperationVirtualenvOperator,
+    node_operators.DbtRunVirtualenvOperator,
+    node_operators.DbtTestVirtualenvOperator,
+    node_operators.DbtSeedVirtualenvOperator,
+    node_operators.DbtSnapshotVirtualenvOperator,
+    node_operators.DbtBuildVirtualenvOperator,
+    node_operators.DbtSourceVirtualenvOperator,
+    node_operators.DbtRunOperationVirtualenvOperator,
 ]
 
 
@@ -63,7 +63,7 @@ def test_an_operator_has_every_attribute_of_the_stock_constructors(operator: typ
 
 def test_an_argument_that_nobody_knows_is_refused() -> None:
     with pytest.raises(TypeError, match="selct"):
-        operators.DbtRunVirtualenvOperator(
+        node_operators.DbtRunVirtualenvOperator(
             task_id="a", project_dir="/tmp", profile_config=operators.profile_config("zoo", "dev"), selct="a"
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 from mwaa_dbt import DbtProject
-from mwaa_dbt.operators import DbtBuildVirtualenvOperator
+from mwaa_dbt.node_operators import DbtBuildVirtualenvOperator
 
 from mwaactl import landing
 
