@@ -19,7 +19,7 @@ from typing import Protocol
 from mwaa_dbt.lines import Lines
 from mwaa_dbt.process_end import EndedError, end_of, pidfd, readable
 from mwaa_dbt.request import DbtRequest
-from mwaa_dbt.warm import client
+from mwaa_dbt.warm import client, hooks
 from mwaa_dbt.warm.client import Limits
 from mwaa_dbt.warm.identity import UnservedError
 
@@ -70,9 +70,9 @@ class _Process:
             except UnservedError as e:
                 why = str(e)
             except _DiedError:
-                if self._request.args[0] == "run-operation":
+                if self._request.args[0] == "run-operation" or self._request.env.get(hooks.WHICH) in hooks.ALONE:
                     log.error(
-                        "dbt was killed in the middle of a macro. A macro may not bear to run twice: not repeated."
+                        "dbt was killed in the middle of a macro or hook. It may not bear to run twice: not repeated."
                     )
                     return -signal.SIGKILL
                 why = "that one was killed in the middle of the command, which starts over"

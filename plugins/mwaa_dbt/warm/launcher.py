@@ -14,6 +14,8 @@ import threading
 import time
 from typing import Any
 
+import hooks
+
 GRACE = 10.0  # seconds for dbt to cancel its queries once its task is gone
 
 
@@ -40,6 +42,9 @@ def run(args: list[str], manifest: Any = None) -> int:
     """Run one dbt command and return its exit status, as the `dbt` executable would."""
     from dbt.cli.main import cli
 
+    if why := hooks.refused():
+        print(why)
+        return 2
     sys.argv = ["dbt", *args]  # run_results.json quotes it
     try:
         cli.main(args, prog_name="dbt", obj={"manifest": manifest} if manifest is not None else None)
@@ -62,4 +67,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] not in (["parse"], ["docs"]) and "MWAA_DBT_ALL_ARTIFACTS" not in os.environ:
         lean.apply()
     deployed.apply()
+    hooks.apply()
     sys.exit(run(sys.argv[1:]))

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import deployed
+import hooks
 import launcher
 import lean
 import leftovers
@@ -178,6 +179,7 @@ def main() -> None:
     try:
         lean.apply()
         deployed.apply()
+        hooks.apply()
         project = snapshot.parse(config)
         lean.prepare(project.manifest)
         gc.collect()

@@ -101,8 +101,8 @@ def test_each_patch_of_dbt_finds_its_place(venv: Path) -> None:
     import subprocess
 
     warm = Path(__file__).parents[3] / "plugins/mwaa_dbt/warm"
-    code = f"import sys; sys.path.insert(0, {str(warm)!r}); import deployed, lean;"
-    code += "lean.apply(); deployed.apply(); print(lean.MISSING)"
+    code = f"import sys; sys.path.insert(0, {str(warm)!r}); import deployed, hooks, lean;"
+    code += "lean.apply(); deployed.apply(); hooks.apply(); print(lean.MISSING)"
     assert subprocess.check_output([venv / "bin/python", "-c", code], text=True).strip() == "[]"
 
 
