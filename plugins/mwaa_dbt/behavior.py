@@ -6,7 +6,7 @@ the node's task), ``after_all`` (one task at the end of the group) and ``none``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cosmos.constants import TestBehavior
@@ -16,6 +16,8 @@ from mwaa_dbt.errors import ManifestError
 META_KEY = "test_behavior"
 #: Behaviors under which a node's tests run beside it, so that its tests with several parents get a task.
 BESIDE = (TestBehavior.AFTER_EACH, TestBehavior.BUILD)
+#: Behaviors under which a node's tests run at all.
+SOMEWHERE = (*BESIDE, TestBehavior.AFTER_ALL)
 
 
 def of(unique_id: str, config: Mapping[str, Any], default: TestBehavior, file: str = "") -> TestBehavior:
@@ -38,8 +40,12 @@ def of(unique_id: str, config: Mapping[str, Any], default: TestBehavior, file: s
         ) from error
 
 
-def without_unwanted_tests(manifest: dict[str, Any], default: TestBehavior) -> dict[str, Any]:
+def without_unwanted_tests(
+    manifest: dict[str, Any], default: TestBehavior, wanted: Collection[TestBehavior] = BESIDE
+) -> dict[str, Any]:
     """Return `manifest` without the tests that no task of their own or of their node's may run.
+
+    `wanted` are the behaviors of nodes whose tests stay.
 
     Cosmos decides per group, not per node, so the tests of ``none`` and ``after_all`` nodes are taken away before it
     looks. A test with several parents stays as long as one of them wants it.
@@ -49,7 +55,7 @@ def without_unwanted_tests(manifest: dict[str, Any], default: TestBehavior) -> d
         unique_id
         for unique_id, node in nodes.items()
         if node["resource_type"] != "test"
-        and of(unique_id, node["config"], default, node["original_file_path"]) in BESIDE
+        and of(unique_id, node["config"], default, node["original_file_path"]) in wanted
     }
     kept = {
         unique_id: node

@@ -8,6 +8,8 @@ tests/mwaa_dbt/test_cosmos_seam.py fails when Cosmos changes underneath.
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,13 @@ from mwaa_dbt import behavior, manifest, render_manifest, settings, task_scope
 class RenderedProject(ProjectConfig):
     """A Cosmos project whose manifest is a render manifest, checked and read once per process."""
 
-    def __init__(self, name: str, project_dir: Path, default_behavior: TestBehavior) -> None:
+    def __init__(
+        self,
+        name: str,
+        project_dir: Path,
+        default_behavior: TestBehavior,
+        wanted: Collection[TestBehavior] = behavior.BESIDE,
+    ) -> None:
         self.render_manifest_path = render_manifest.path_of(project_dir)
         super().__init__(
             dbt_project_path=project_dir,
@@ -30,6 +38,7 @@ class RenderedProject(ProjectConfig):
             install_dbt_deps=False,
         )
         self.default_behavior = default_behavior
+        self._wanted = wanted
         self._cut: dict[str, Any] | None = None
 
     def validate_project(self) -> None:
@@ -53,6 +62,19 @@ class RenderedProject(ProjectConfig):
         scoped._cut = cut
         return scoped
 
+    def hooks(self) -> tuple[str, ...]:
+        """Return which hooks the project has: on-run-start, on-run-end.
+
+        Raises:
+            ManifestError: if the manifest can't be used.
+        """
+        try:
+            with self.render_manifest_path.open("rb") as file:
+                head = json.loads(file.readline().rstrip(b",\n") + b"}")
+            return tuple(head["metadata"]["hooks"])
+        except (OSError, ValueError, KeyError, TypeError):  # reading all of it says what is wrong
+            return tuple(self.rendered_manifest()["metadata"].get("hooks") or ())
+
     def rendered_manifest(self) -> dict[str, Any]:
         """Return the manifest that Cosmos is to render.
 
@@ -64,7 +86,7 @@ class RenderedProject(ProjectConfig):
             path = self.render_manifest_path
             loaded = manifest.load(path, self.project_name)
             manifest.check_dbt_version(loaded, path, settings.pinned_dbt_version())
-        return behavior.without_unwanted_tests(loaded, self.default_behavior)
+        return behavior.without_unwanted_tests(loaded, self.default_behavior, self._wanted)
 
 
 _load_from_file = DbtGraph._load_manifest_from_file

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 
-from mwaa_dbt.errors import ConfigurationError
-from mwaa_dbt.exclusion.tasks import WAIT_FOR_TURN, WaitForTurn
-from mwaa_dbt.group_config import Resolve
-from mwaa_dbt.outcome import Outcome
-from mwaa_dbt.select_nodes import SelectNodes
+from mwaa_dbt.dag_frame import Frame
 from mwaa_dbt.task_group import ProjectTaskGroup
-from mwaa_dbt.task_scope import OUTCOME, SELECT_NODES
 
 
 class DagRendering:
     """What one DAG holds of the project so far: keeps tests with parents in several groups single."""
 
-    def __init__(self, dag: DAG, resolve: Resolve, lock: str | None = None) -> None:
+    def __init__(self, dag: DAG, frame: Frame) -> None:
         self.dag = dag
+        self._frame = frame
         self._tasks: dict[str, BaseOperator | TaskGroup] = {}
         self._tests: dict[str, tuple[ProjectTaskGroup, BaseOperator]] = {}
-        # A DAG without the form can't be asked for less than everything.
-        asked = "target" in dag.params
-        select = SelectNodes(task_id=SELECT_NODES, resolve=resolve) if asked else None
-        wait = _wait_for_turn(dag, lock) if lock else None
-        if select is not None and wait is not None:
-            select >> wait  # a form that can't be followed needs no turn
-        self._first = wait or select
-        self._outcome = Outcome(task_id=OUTCOME, lock=lock) if asked or lock else None
 
     def add(self, group: ProjectTaskGroup) -> None:
         """Connect `group` with what was rendered before."""
@@ -46,26 +34,17 @@ class DagRendering:
                 _remove(task if kept is not task else earlier[1])
             self._tests[unique_id] = home, kept
             for parent in group.nodes[unique_id].depends_on:
-                if parent in self._tasks:
+                if parent in self._tasks and group.chained:
                     _put_after(self._tasks[parent], kept)
-        if self._first is not None:
-            self._first >> group
-        if self._outcome is not None:
-            group >> self._outcome
+        for task in self._frame.first:
+            task >> group
+        for task in self._frame.last:
+            group >> task
 
     def before_outcome(self, task: BaseOperator) -> None:
         """Have `task` end before the run's outcome is told."""
-        if self._outcome is not None:
-            task >> self._outcome
-
-
-def _wait_for_turn(dag: DAG, lock: str) -> WaitForTurn:
-    # Two locks in one DAG could be taken in one order here and in the other there: each would wait for the other.
-    if dag.has_task(WAIT_FOR_TURN):
-        raise ConfigurationError(
-            f"The DAG {dag.dag_id} has a lock already: one DAG, one lock; {lock!r} is one too many."
-        )
-    return WaitForTurn(task_id=WAIT_FOR_TURN, lock=lock)
+        if self._frame.outcome is not None:
+            task >> self._frame.outcome
 
 
 def _follows(group: ProjectTaskGroup, other: ProjectTaskGroup) -> bool:

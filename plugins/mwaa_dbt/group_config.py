@@ -27,6 +27,16 @@ class GroupConfig:
     resolve: Resolve
     task_scope: bool
 
+    def task_args(self) -> dict[str, Any]:
+        """Return what Cosmos' converter hands to every task (cosmos/converter.py, `task_args`), for those we add."""
+        return {
+            **self.operator_args,
+            "project_dir": self.project.dbt_project_path,
+            "partial_parse": True,
+            "profile_config": self.profile,
+            "install_deps": False,
+        }
+
     def render_config(self, converters: dict[DbtResourceType, Callable[..., Any]] | None = None) -> RenderConfig:
         """Return Cosmos' configuration of the group.
 

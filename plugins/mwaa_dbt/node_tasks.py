@@ -41,34 +41,7 @@ def converters(config: GroupConfig, project: RenderedProject) -> dict[DbtResourc
         by_behavior[each] = config.render_config()
         by_behavior[each].test_behavior = each
 
-    @functools.cache
-    def own_tests() -> dict[str, list[str]]:
-        """Return the tests of each node that have no other parent."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for unique_id, node in project.rendered_manifest()["nodes"].items():
-            parents = node["depends_on"]["nodes"]
-            if node["resource_type"] == "test" and len(parents) == 1:
-                found[parents[0]].append(unique_id)
-        return found
-
-    def tests_of(
-        node: DbtNode, task_id: str, dag: DAG, task_group: TaskGroup, task_args: dict[str, Any], detached: Detached
-    ) -> BaseOperator:
-        meta = create_test_task_metadata(
-            task_id,
-            ExecutionMode.VIRTUALENV,
-            TestIndirectSelection.EAGER,
-            task_args=task_args,
-            node=node,
-            render_config=by_behavior[TestBehavior.AFTER_EACH],
-            detached_from_parent=detached,
-        )
-        if node.resource_name == node.package_name:
-            # To dbt the bare name is the whole project; stock Cosmos tests all of it in this task.
-            meta.arguments["select"] = f"fqn:{'.'.join(node.fqn or [node.resource_name])}"
-        # Its tests, not the node: a run that leaves them all out skips the task.
-        about = (node.unique_id,) if node.resource_type == DbtResourceType.TEST else tuple(own_tests()[node.unique_id])
-        return create(meta, dag, task_group, about, node.owner, copies=copies)
+    tests = NodeTests(config, project, copies)
 
     def convert_node(
         *,
@@ -94,7 +67,7 @@ def converters(config: GroupConfig, project: RenderedProject) -> dict[DbtResourc
             return create(meta, dag, task_group, (node.unique_id,), node.owner, copies=copies)
         with TaskGroup(group_id=node.name, parent_group=task_group, dag=dag) as group:
             task = create(meta, dag, group, (node.unique_id,), node.owner, copies=copies)
-            task >> tests_of(node, "test", dag, group, task_args, detached_from_parent)
+            task >> tests.task(node, "test", dag, group, task_args, detached_from_parent)
         return group
 
     def convert_detached_test(
@@ -108,10 +81,61 @@ def converters(config: GroupConfig, project: RenderedProject) -> dict[DbtResourc
     ) -> BaseOperator:
         # Cosmos passes the group's last node as `node` here (cosmos/airflow/graph.py, `_add_test_tasks`).
         node = _detached_test(task_id, detached_from_parent)
-        return tests_of(node, task_id, dag, task_group, task_args, detached_from_parent)
+        return tests.task(node, task_id, dag, task_group, task_args, detached_from_parent)
 
     nodes = (DbtResourceType.MODEL, DbtResourceType.SEED, DbtResourceType.SNAPSHOT)
     return {**dict.fromkeys(nodes, convert_node), DbtResourceType.TEST: convert_detached_test}
+
+
+class NodeTests:
+    """Makes the tasks of tests: one of a node's own, or one of a test with several parents.
+
+    Args:
+        config: the group's.
+        project: what the group renders.
+        copies: makes a task from another of its kind.
+    """
+
+    def __init__(self, config: GroupConfig, project: RenderedProject, copies: Copies | None) -> None:
+        self._project = project
+        self._copies = copies
+        self._render_config = config.render_config()
+
+    @functools.cached_property
+    def own(self) -> dict[str, list[str]]:
+        """The tests of each node and source that have no other parent."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for unique_id, node in self._project.rendered_manifest()["nodes"].items():
+            parents = node["depends_on"]["nodes"]
+            if node["resource_type"] == "test" and len(parents) == 1:
+                found[parents[0]].append(unique_id)
+        return found
+
+    def task(
+        self,
+        node: DbtNode,
+        task_id: str,
+        dag: DAG,
+        task_group: TaskGroup,
+        task_args: dict[str, Any],
+        detached: Detached,
+    ) -> BaseOperator:
+        """Return the task `task_id` of the tests of `node`, or of `node` itself if it is a test."""
+        meta = create_test_task_metadata(
+            task_id,
+            ExecutionMode.VIRTUALENV,
+            TestIndirectSelection.EAGER,
+            task_args=task_args,
+            node=node,
+            render_config=self._render_config,
+            detached_from_parent=detached,
+        )
+        if node.resource_name == node.package_name:
+            # To dbt the bare name is the whole project; stock Cosmos tests all of it in this task.
+            meta.arguments["select"] = f"fqn:{'.'.join(node.fqn or [node.resource_name])}"
+        # Its tests, not the node: a run that leaves them all out skips the task.
+        about = (node.unique_id,) if node.resource_type == DbtResourceType.TEST else tuple(self.own[node.unique_id])
+        return create(meta, dag, task_group, about, node.owner, copies=self._copies)
 
 
 def _detached_test(task_id: str, detached: Detached) -> DbtNode:

@@ -9,7 +9,7 @@ for each command.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from cosmos.dbt.graph import DbtNode
 from cosmos.hooks.subprocess import FullOutputSubprocessResult
 from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
 
-from mwaa_dbt import alerts, results, settings
+from mwaa_dbt import alerts, left_out, results, settings
 from mwaa_dbt.compat import AirflowSkipException
 from mwaa_dbt.errors import ConfigurationError, DbtError, DbtTestsFailed
 from mwaa_dbt.history import task as history
@@ -27,6 +27,7 @@ from mwaa_dbt.lean import LeanOperator
 from mwaa_dbt.process import DbtProcess, DbtRequest, start
 from mwaa_dbt.profiles import ConnectionProfileMapping
 from mwaa_dbt.run_form import RunForm
+from mwaa_dbt.warm import hooks
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,6 +46,7 @@ class PrebuiltVirtualenv(LeanOperator):
     Args:
         node_ids: unique ids of the dbt nodes that the task is about; empty for commands about none.
         resolve: for a task about several nodes: returns the unique ids that a run's form selects.
+        hooks: what becomes of the project's on-run-start and on-run-end (warm/hooks.py); empty: they run, as in dbt.
     """
 
     # Cosmos sets these without saying of what type.
@@ -57,10 +59,12 @@ class PrebuiltVirtualenv(LeanOperator):
         *,
         node_ids: tuple[str, ...] = (),
         resolve: Callable[[RunForm], set[str]] | None = None,
+        hooks: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.node_ids = node_ids
+        self.hooks = hooks
         self._resolve = resolve
         self._process: DbtProcess | None = None
         self._recording: history.Recording | None = None
@@ -72,13 +76,15 @@ class PrebuiltVirtualenv(LeanOperator):
             DbtTestsFailed: if only tests failed (never retried).
             DbtError: if dbt failed otherwise.
             ConfigurationError: if virtualenv, project or connection are not as they should be (never retried).
+            AirflowSkipException: if the task was cleared, and the run leaves it out.
         """
-        self.follow(RunForm.of(context["params"], settings.target()))
+        form = RunForm.of(context["params"], settings.target())
+        self.follow(form, left_out.nodes(self.node_ids, context))
         # Past DbtVirtualenvBaseOperator, which would log the result and delete temporary virtualenvs.
         return super(DbtVirtualenvBaseOperator, self).execute(context, **kwargs)
 
-    def follow(self, form: RunForm) -> None:
-        """Let the run's `form` decide on full refresh, vars and target."""
+    def follow(self, form: RunForm, without: Collection[str] = ()) -> None:
+        """Let the run's `form` decide on full refresh, vars, target and nodes; those in `without` don't run."""
         if form.full_refresh and hasattr(self, "full_refresh"):
             self.full_refresh = True
         if form.vars:
@@ -87,8 +93,8 @@ class PrebuiltVirtualenv(LeanOperator):
             self.profile_config = profile_config(self.profile_config.profile_name, form.target)
         if form.exclude and self.base_cmd[0] in ("test", "build"):
             self.exclude = " ".join([*([self.exclude] if self.exclude else []), *form.exclude])
-        if form.partial and self._resolve is not None:
-            wanted = sorted(self._resolve(form).intersection(self.node_ids))
+        if (form.partial or without) and self._resolve is not None:
+            wanted = sorted(self._resolve(form).intersection(self.node_ids).difference(without))
             self.select = " ".join(DbtNode.get_resource_name_from_unique_id(node_id) for node_id in wanted)
 
     def get_env(self, context: Context) -> dict[str, Any]:
@@ -127,6 +133,7 @@ class PrebuiltVirtualenv(LeanOperator):
                     **{key: os.fspath(value) for key, value in env.items()},
                     **secrets,
                     **_ARTIFACTS[settings.artifacts()],
+                    **self.hooks_env(workspace),
                 },
                 secrets=frozenset(secrets),
                 project_dir=project_dir,
@@ -140,6 +147,10 @@ class PrebuiltVirtualenv(LeanOperator):
         alerts.note_warnings(context, outcome)
         last = outcome.log_tail[-1] if outcome.log_tail else ""
         return FullOutputSubprocessResult(outcome.exit_code, last, list(outcome.log_tail))
+
+    def hooks_env(self, workspace: Path) -> dict[str, str]:
+        """Return what tells dbt which hooks to run; `workspace` is a folder of this command alone."""
+        return {hooks.WHICH: self.hooks} if self.hooks else {}
 
     def _write_profile(self, workspace: Path) -> tuple[Path, dict[str, str]]:
         profile = self.profile_config

@@ -34,6 +34,11 @@ OPTIONS: dict[str, Option] = {
         "what a dbt task writes: `needed` (run_results.json and the node's SQL) or `all` that dbt would, for callbacks "
         "that want it (then dbt isn't warm)",
     ),
+    "hooks": Option(
+        "run",
+        "on-run-start and on-run-end run once per DAG `run`, in tasks of their own, or with each `node`'s command, as "
+        "dbt does",
+    ),
     "compiled_sql": Option("True", "show a node's compiled SQL in the task's rendered template"),
     "slack_conn_id": Option("slack", "connection of type slack or slackwebhook for alerts; empty: no alerts"),
     "slack_channel": Option("#data-alerts", "channel of alerts sent with an API token"),
@@ -72,6 +77,18 @@ def number(name: str) -> int:
     if found < 0:
         raise ConfigurationError(f"[{SECTION}] {name} must be a whole number of 0 or more, but is {value!r}.")
     return found
+
+
+def choice(name: str, *values: str) -> str:
+    """Return an option's value, one of `values`.
+
+    Raises:
+        ConfigurationError: if it is something else.
+    """
+    value = text(name)
+    if value not in values:
+        raise ConfigurationError(f"[{SECTION}] {name} must be {' or '.join(values)}, but is {value!r}.")
+    return value
 
 
 def switch(name: str) -> bool:

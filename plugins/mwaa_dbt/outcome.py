@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _FAILED = ("failed", "upstream_failed")
-_ENDED = (*_FAILED, "success", "skipped", "removed")
+ENDED = (*_FAILED, "success", "skipped", "removed")
 
 
 class Outcome(BaseSensorOperator):
@@ -45,7 +45,7 @@ class Outcome(BaseSensorOperator):
         ti = context["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
         states = {task_id: str(state) for task_id, state in states.items() if task_id != ti.task_id}
-        if running := sorted(task_id for task_id, state in states.items() if state not in _ENDED):
+        if running := sorted(task_id for task_id, state in states.items() if state not in ENDED):
             self.log.info("%d tasks haven't ended yet, among them %s", len(running), ", ".join(running[:3]))
             return False
         failed = sorted(task_id for task_id, state in states.items() if state in _FAILED)

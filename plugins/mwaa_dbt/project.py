@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from airflow.sdk import BaseOperator, Param
 from cosmos.config import ExecutionConfig, RenderConfig
 from cosmos.constants import LoadMode, TestBehavior
 from cosmos.dbt.graph import DbtGraph, DbtNode
 
-from mwaa_dbt import run_form, selection, settings
+from mwaa_dbt import behavior, dag_frame, run_form, selection, settings
 from mwaa_dbt.cosmos_seam import RenderedProject
 from mwaa_dbt.dag_rendering import DagRendering
+from mwaa_dbt.errors import ConfigurationError
 from mwaa_dbt.exclusion.tasks import Guard
 from mwaa_dbt.group_config import GroupConfig
 from mwaa_dbt.node_operators import DbtRunOperationVirtualenvOperator
@@ -22,8 +23,11 @@ from mwaa_dbt.operators import profile_config
 from mwaa_dbt.production import PublishDocs, PublishState
 from mwaa_dbt.run_form import RunForm
 from mwaa_dbt.task_group import ProjectTaskGroup
+from mwaa_dbt.tests_group import NodeTestsGroup
+from mwaa_dbt.warm.hooks import NONE as NO_HOOKS
 
 _Task = TypeVar("_Task", bound=BaseOperator)
+_Group = TypeVar("_Group", bound=ProjectTaskGroup)
 
 
 class DbtProject:
@@ -35,6 +39,8 @@ class DbtProject:
         task_scope: whether a worker builds only the task it runs; None: as [mwaa_dbt] task_scope says. False for a
             DAG file that takes single tasks out of the groups, since in a worker the other tasks aren't there.
         lock: runs of DAGs with the same lock, this one's included, never work at the same time; None: no lock.
+        hooks: when on-run-start and on-run-end run: once per DAG ``run``, or with each ``node``'s command, as dbt
+            does; None: as [mwaa_dbt] hooks says.
 
     Nothing is read before the first task group is made.
     """
@@ -45,10 +51,14 @@ class DbtProject:
         test_behavior: str | TestBehavior = TestBehavior.AFTER_EACH,
         task_scope: bool | None = None,
         lock: str | None = None,
+        hooks: Literal["run", "node"] | None = None,
     ) -> None:
         self.name = name
         self.lock = lock
         self._guard = {"pre_execute": Guard(lock)} if lock else {}
+        if hooks not in (None, "run", "node"):
+            raise ConfigurationError(f"DbtProject({name!r}): hooks must be run or node, but is {hooks!r}.")
+        self.hooks_once = (hooks or settings.hooks()) == "run"
         self.task_scope = settings.task_scope() if task_scope is None else task_scope
         self.project_dir: Path = settings.dbt_root() / name
         self.test_behavior = TestBehavior(test_behavior)
@@ -58,12 +68,28 @@ class DbtProject:
     def _config(self) -> RenderedProject:
         return RenderedProject(self.name, self.project_dir, self.test_behavior)
 
-    def run_params(self, targets: Sequence[str] = run_form.TARGETS, whole: bool = False) -> dict[str, Param]:
+    @cached_property
+    def _all(self) -> RenderedProject:
+        # With the tests of nodes that want them after all others: a form may name them, a DAG of tests has them.
+        return RenderedProject(self.name, self.project_dir, self.test_behavior, behavior.SOMEWHERE)
+
+    def run_params(
+        self,
+        targets: Sequence[str] = run_form.TARGETS,
+        whole: bool = False,
+        tests: bool = False,
+        freshness: bool = False,
+    ) -> dict[str, Param]:
         """Return the trigger form for DAGs of this project: select, exclude, full refresh, target, vars.
 
-        `whole`: for a DAG that always builds all nodes from scratch: target and vars only.
+        Args:
+            targets: the targets that a run may name.
+            whole: for a DAG that always builds all nodes from scratch: target and vars only.
+            tests: for a DAG of tests only: no full refresh.
+            freshness: sources are looked at first (task ``source_freshness``): what hangs below a stale one is
+                skipped, unless the form says not to.
         """
-        return run_form.params(settings.target(), targets, whole)
+        return run_form.params(settings.target(), targets, whole, tests, freshness)
 
     def task_group(
         self,
@@ -81,10 +107,38 @@ class DbtProject:
         Raises:
             ManifestError: if the project's render manifest can't be used.
         """
-        group = ProjectTaskGroup(
+        return self._group(ProjectTaskGroup, group_id, self._config, select, exclude, operator_args)
+
+    def test_group(
+        self,
+        group_id: str,
+        select: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        **operator_args: Any,
+    ) -> NodeTestsGroup:
+        """Return a task group of tests only: of the nodes and sources that `select` names without `exclude`'s.
+
+        Each node's tests are one task, a test with several parents is one of its own; none waits for another. Whenever
+        a node wants its tests elsewhere, here they run; except for ``none``. Otherwise as `task_group`.
+
+        Raises:
+            ManifestError: if the project's render manifest can't be used.
+        """
+        return self._group(NodeTestsGroup, group_id, self._all, select, exclude, operator_args)
+
+    def _group(
+        self,
+        kind: type[_Group],
+        group_id: str,
+        project: RenderedProject,
+        select: Sequence[str],
+        exclude: Sequence[str],
+        operator_args: dict[str, Any],
+    ) -> _Group:
+        group = kind(
             group_id,
             GroupConfig(
-                project=self._config,
+                project=project,
                 profile=profile_config(self.name, settings.target()),
                 select=tuple(select),
                 exclude=tuple(exclude),
@@ -93,6 +147,7 @@ class DbtProject:
                     # A node runs though its parents were left out of the run, but not if one of them failed.
                     "trigger_rule": "none_failed",
                     "lean": settings.lean(),
+                    **({"hooks": NO_HOOKS} if self.hooks_once else {}),
                     **self._guard,
                     **operator_args,
                 },
@@ -102,7 +157,8 @@ class DbtProject:
         )
         rendering = self._renderings.get(group.dag.dag_id)
         if rendering is None or rendering.dag is not group.dag:
-            rendering = self._renderings[group.dag.dag_id] = DagRendering(group.dag, self.resolve, self.lock)
+            frame = dag_frame.make(group.dag, self, kind.command)
+            rendering = self._renderings[group.dag.dag_id] = DagRendering(group.dag, frame)
         if not group.scoped:
             rendering.add(group)
         return group
@@ -145,12 +201,20 @@ class DbtProject:
     def nodes(self) -> dict[str, DbtNode]:
         """Return all nodes of the project by unique id, tests included, as Cosmos sees them."""
         graph = DbtGraph(
-            project=self._config,
+            project=self._all,
             execution_config=ExecutionConfig(dbt_project_path=self.project_dir),
             render_config=RenderConfig(load_method=LoadMode.DBT_MANIFEST),
         )
         graph.load_from_dbt_manifest()
         return graph.nodes
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the project's render manifest, without the tests that no task runs."""
+        return self._all.rendered_manifest()
+
+    def hooks(self) -> tuple[str, ...]:
+        """Return which hooks the project has: on-run-start, on-run-end."""
+        return self._config.hooks()
 
     def resolve(self, form: RunForm) -> set[str]:
         """Return the unique ids of the nodes that a run's `form` selects.

@@ -17,7 +17,7 @@ from typing import Any
 FILE_NAME = "render_manifest.json"
 #: Folder below a dbt project that `mwaactl manifest build` fills.
 BUILD_FOLDER = "build"
-FORMAT = 1
+FORMAT = 2
 
 _RENDERED = ("model", "seed", "snapshot", "test")
 _NODE_KEYS = ("resource_type", "package_name", "original_file_path", "fqn", "tags")
@@ -38,6 +38,8 @@ def cut(manifest: dict[str, Any], fingerprint: str = "") -> dict[str, Any]:
             "project_name": metadata["project_name"],
             "dbt_version": metadata["dbt_version"],
             "fingerprint": fingerprint,
+            # Here, on the first line: a worker that needs one node reads no other.
+            "hooks": sorted({tag for node in manifest["nodes"].values() for tag in _hook_tags(node)}),
         },
         "nodes": {
             unique_id: _cut_node(node, owners)
@@ -50,6 +52,11 @@ def cut(manifest: dict[str, Any], fingerprint: str = "") -> dict[str, Any]:
         },
         "selectors": manifest.get("selectors") or {},
     }
+
+
+def _hook_tags(node: dict[str, Any]) -> list[str]:
+    # dbt makes an operation of each hook, tagged on-run-start or on-run-end (dbt/parser/hooks.py).
+    return node.get("tags") or [] if node["resource_type"] == "operation" else []
 
 
 def _group_owners(manifest: dict[str, Any]) -> dict[tuple[str, str], str]:

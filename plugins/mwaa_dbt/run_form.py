@@ -34,6 +34,8 @@ class RunForm:
     #: Whether the run names its target itself, and not by the form's default.
     target_given: bool = False
     vars: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether sources are looked at first, and what hangs below a stale one is skipped.
+    freshness: bool = True
 
     @property
     def partial(self) -> bool:
@@ -57,11 +59,25 @@ class RunForm:
             target=target,
             target_given=target != default_target,
             vars=_vars(params),
+            freshness=_switch(params, "freshness", default=True),
         )
 
 
-def params(default_target: str, targets: Sequence[str] = TARGETS, whole: bool = False) -> dict[str, Param]:
-    """Return the trigger form of a DAG that runs dbt nodes; `whole`: of one that always builds all of them anew.
+def params(
+    default_target: str,
+    targets: Sequence[str] = TARGETS,
+    whole: bool = False,
+    tests: bool = False,
+    freshness: bool = False,
+) -> dict[str, Param]:
+    """Return the trigger form of a DAG that runs dbt nodes.
+
+    Args:
+        default_target: the target of runs that name none.
+        targets: those that a run may name.
+        whole: the DAG always builds all nodes anew.
+        tests: the DAG runs tests only.
+        freshness: the DAG looks at its sources first.
 
     Airflow checks what is entered against these schemas before a run exists. The first task checks the rest, selection
     syntax included: Airflow would refuse that with the regular expression it doesn't match, the task does it in words.
@@ -102,10 +118,19 @@ def params(default_target: str, targets: Sequence[str] = TARGETS, whole: bool = 
             description='Extra dbt vars as JSON, e.g. `{"window_days": 7}`.',
         ),
     }
+    if freshness:
+        form["freshness"] = Param(
+            True,
+            type="boolean",
+            title="Source freshness",
+            description="Look at the sources first, and skip what hangs below a stale one.",
+        )
+    if tests:
+        del form["full_refresh"]
     if not whole:
         return form
     always = Param(True, type="boolean", const=True, title="Full refresh", description="This DAG builds from scratch.")
-    return {"target": form["target"], "vars": form["vars"], "full_refresh": always}
+    return {name: param for name, param in form.items() if name not in ("select", "exclude")} | {"full_refresh": always}
 
 
 def _terms(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -122,8 +147,8 @@ def _terms(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
     return tuple(value.split())
 
 
-def _switch(params: Mapping[str, Any], name: str) -> bool:
-    value = params.get(name, False)
+def _switch(params: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    value = params.get(name, default)
     if not isinstance(value, bool):
         raise SelectionError(f"{name} must be true or false, but is {value!r}.")
     return value

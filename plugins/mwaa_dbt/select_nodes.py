@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from mwaa_dbt import settings
 from mwaa_dbt.compat import DownstreamTasksSkipped
 from mwaa_dbt.errors import SelectionError
+from mwaa_dbt.left_out import UNSELECTED
 from mwaa_dbt.run_form import RunForm
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class SelectNodes(BaseOperator):
                 f"select={' '.join(form.select)!r} exclude={' '.join(form.exclude)!r} leaves no task of this DAG."
             )
         if skipped:
+            context["ti"].xcom_push(key=UNSELECTED, value=skipped)
             raise DownstreamTasksSkipped(tasks=skipped)
 
 

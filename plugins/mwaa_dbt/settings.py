@@ -15,7 +15,7 @@ from airflow.configuration import conf
 
 from mwaa_dbt.errors import ConfigurationError
 from mwaa_dbt.history.place import Place
-from mwaa_dbt.options import OPTIONS, SECTION, number, switch, text
+from mwaa_dbt.options import OPTIONS, SECTION, choice, number, switch, text
 
 __all__ = ["OPTIONS", "SECTION"]
 
@@ -79,10 +79,16 @@ def artifacts() -> str:
     Raises:
         ConfigurationError: if it is set to something else.
     """
-    value = text("artifacts")
-    if value not in ("needed", "all"):
-        raise ConfigurationError(f"[{SECTION}] artifacts must be needed or all, but is {value!r}.")
-    return value
+    return choice("artifacts", "needed", "all")
+
+
+def hooks() -> str:
+    """Return when on-run-start and on-run-end run: once per DAG ``run``, or with each ``node``'s command.
+
+    Raises:
+        ConfigurationError: if it is set to something else.
+    """
+    return choice("hooks", "run", "node")
 
 
 def compiled_sql() -> bool:

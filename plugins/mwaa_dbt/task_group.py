@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, TaskGroup
 from cosmos import DbtTaskGroup
 from cosmos.airflow.graph import create_test_task_metadata, is_detached_test
-from cosmos.config import ExecutionConfig
+from cosmos.config import ExecutionConfig, RenderConfig
 from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, TestBehavior, TestIndirectSelection
 from cosmos.converter import DbtToAirflowConverter
 from cosmos.dbt.graph import DbtNode
@@ -22,18 +22,22 @@ from mwaa_dbt.node_tasks import converters, create
 class ProjectTaskGroup(DbtTaskGroup):
     """One group of a project's nodes: a task per node, and its tests where the node wants them."""
 
+    #: Whether tests with several parents wait for their parents' tasks.
+    chained = True
+    #: What a run of such groups is as a whole, to dbt's hooks.
+    command = "build"
+
     def __init__(self, group_id: str, config: GroupConfig, **kwargs: Any) -> None:
         TaskGroup.__init__(self, group_id=group_id, **kwargs)
         self._lean = bool(config.operator_args.get("lean"))
+        self.tasks_map: dict[str, BaseOperator | TaskGroup] = {}
         project, whole = self._scope(config)
         self.scoped = not whole
-        if project is None:  # a task of another group or DAG runs
-            self.tasks_map: dict[str, BaseOperator | TaskGroup] = {}
-            return
-        render_config = config.render_config(converters(config, project))
-        if self.scoped:
-            # The node is of this group, or it had no task here; a selection would miss what was cut away.
-            render_config.select, render_config.exclude = [], []
+        if project is not None:  # otherwise a task of another group or DAG runs
+            self._fill(config, project)
+
+    def _fill(self, config: GroupConfig, project: RenderedProject) -> None:
+        """Make the tasks of what `project` holds."""
         # As DbtTaskGroup does after TaskGroup's own __init__ (cosmos/airflow/task_group.py, 1.15.1).
         DbtToAirflowConverter.__init__(
             self,
@@ -45,11 +49,17 @@ class ProjectTaskGroup(DbtTaskGroup):
                 invocation_mode=InvocationMode.SUBPROCESS,
                 dbt_executable_path="dbt",
             ),
-            render_config=render_config,
+            render_config=self._selection(config.render_config(converters(config, project))),
             operator_args=config.operator_args,
         )
-        if whole:
+        if not self.scoped:
             self._add_tests_after_all(config)
+
+    def _selection(self, render_config: RenderConfig) -> RenderConfig:
+        if self.scoped:
+            # The node is of this group, or it had no task here; a selection would miss what was cut away.
+            render_config.select, render_config.exclude = [], []
+        return render_config
 
     def _scope(self, config: GroupConfig) -> tuple[RenderedProject | None, bool]:
         """Return what is to be rendered, and whether that is the whole group."""
@@ -119,7 +129,7 @@ class ProjectTaskGroup(DbtTaskGroup):
             _after_all_id(config),
             ExecutionMode.VIRTUALENV,
             TestIndirectSelection.EAGER,
-            task_args=_task_args(config, self),
+            task_args=config.task_args(),
             render_config=render_config,
         )
         leaves = [task for task in self.get_leaves() if isinstance(task, BaseOperator)]
@@ -130,14 +140,3 @@ class ProjectTaskGroup(DbtTaskGroup):
 
 def _after_all_id(config: GroupConfig) -> str:
     return f"{config.project.project_name}_test"
-
-
-def _task_args(config: GroupConfig, group: ProjectTaskGroup) -> dict[str, Any]:
-    # What the converter hands to every task (cosmos/converter.py, `task_args`), for the one that we add.
-    return {
-        **config.operator_args,
-        "project_dir": config.project.dbt_project_path,
-        "partial_parse": True,
-        "profile_config": config.profile,
-        "install_deps": False,
-    }

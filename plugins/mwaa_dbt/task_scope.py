@@ -19,13 +19,18 @@ from airflow.sdk import get_parsing_context
 #: How Cosmos names the task of a node: alone, or in a task group of the node's name beside its tests
 #: (cosmos/airflow/graph.py, `_get_task_id_and_args`). Longest endings first.
 _ENDINGS = (
-    ("model", ("_model_build", "_run", ".run", ".test")),
-    ("seed", ("_seed_build", "_seed", ".seed", ".test")),
-    ("snapshot", ("_snapshot_build", "_snapshot", ".snapshot", ".test")),
+    # The last of each is the task of a node's tests in a group of tests (tests_group.py).
+    ("model", ("_model_build", "_run", ".run", ".test", "_test")),
+    ("seed", ("_seed_build", "_seed", ".seed", ".test", "_test")),
+    ("snapshot", ("_snapshot_build", "_snapshot", ".snapshot", ".test", "_test")),
     ("test", ("_test",)),
 )
 #: Ids of the tasks that a trigger form adds to a DAG.
 SELECT_NODES, OUTCOME = "select_nodes", "outcome"
+#: Of the tasks that look at sources first, and that run the project's hooks.
+SOURCE_FRESHNESS, ON_RUN_START, ON_RUN_END = "source_freshness", "on_run_start", "on_run_end"
+#: Those of them that look at other tasks of the DAG.
+_OF_THE_WHOLE = (SELECT_NODES, SOURCE_FRESHNESS, ON_RUN_END, OUTCOME)
 _VERSION = re.compile(r"_v([^_]+)$")
 
 
@@ -39,8 +44,8 @@ def running_task(dag_id: str) -> str | None:
         return None
     if context.dag_id != dag_id:
         return ""
-    # The form's tasks belong to the whole DAG; the first looks at every other task.
-    return None if context.task_id.rsplit(".")[-1] in (SELECT_NODES, OUTCOME) else context.task_id
+    name = context.task_id.rsplit(".")[-1]
+    return None if name in _OF_THE_WHOLE or name.startswith(ON_RUN_END) else context.task_id
 
 
 def within(task_id: str, group_id: str) -> str | None:

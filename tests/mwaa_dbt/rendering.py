@@ -24,7 +24,11 @@ class Task(NamedTuple):
     command: tuple[str, ...]
 
 
-def picture(dag: DAG, without: Iterable[str] = ()) -> dict[str, Task]:
+#: What stands around a project's groups. Stock Cosmos has none of it: the hooks run in each of its commands.
+FRAME = ("select_nodes", "on_run_start", "on_run_end", "outcome")
+
+
+def picture(dag: DAG, without: Iterable[str] = FRAME) -> dict[str, Task]:
     """Return the tasks of `dag` by id; those named in `without` are left out, with their edges."""
     left_out = set(without)
     return {

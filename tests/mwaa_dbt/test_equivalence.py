@@ -42,16 +42,17 @@ def test_same_tasks_groups_edges_and_commands_as_stock_cosmos(plain: Path, behav
 
 
 def test_the_form_adds_one_task_before_everything_and_nothing_else(plain: Path) -> None:
-    """What legitimately differs from stock Cosmos: the form's two tasks, and the trigger rule."""
+    """What legitimately differs from stock Cosmos: the form's two tasks, the hooks', and the trigger rule."""
     with_form = rendering.ours("zoo", form=True)
     stock = rendering.stock(plain, "zoo", "after_each")
-    assert set(with_form.task_ids) - set(stock.task_ids) == {"select_nodes", "outcome"}
-    assert rendering.picture(with_form, without=["select_nodes", "outcome"]) == rendering.picture(stock)
+    assert set(with_form.task_ids) - set(stock.task_ids) == set(rendering.FRAME)
+    assert rendering.picture(with_form) == rendering.picture(stock)
 
     roots = {task.task_id for task in stock.roots}
-    assert {task.task_id for task in with_form.tasks if "select_nodes" in task.upstream_task_ids} == roots
+    assert {task.task_id for task in with_form.tasks if "on_run_start" in task.upstream_task_ids} == roots
+    assert [task.task_id for task in with_form.tasks if "select_nodes" in task.upstream_task_ids] == ["on_run_start"]
     # An ephemeral model is an EmptyOperator, which Cosmos gives no arguments.
-    dbt_tasks = [task for task in with_form.tasks if hasattr(task, "build_cmd")]
+    dbt_tasks = [task for task in with_form.tasks if getattr(task, "node_ids", ())]
     assert {task.trigger_rule for task in dbt_tasks} == {"none_failed"}
     assert {task.trigger_rule for task in stock.tasks} == {"all_success"}
 

@@ -32,10 +32,11 @@ def test_the_cut_is_small_and_keeps_what_is_rendered(built: Path) -> None:
     cut = render_manifest.cut(full(built), "abc")
     assert len(render_manifest.dumps(cut)) < len(json.dumps(full(built))) / 5
     assert cut["metadata"] == {
-        "format": 1,
+        "format": 2,
         "project_name": "zoo",
         "dbt_version": settings.pinned_dbt_version(),
         "fingerprint": "abc",
+        "hooks": ["on-run-end", "on-run-start"],
     }
     kinds = {node["resource_type"] for node in cut["nodes"].values()}
     assert kinds == {"model", "seed", "snapshot", "test"}
@@ -82,10 +83,10 @@ DAMAGES: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "missing": (Path.unlink, ("There is no render manifest at", "No such file")),
     "truncated": (_truncate, ("is damaged",)),
     "empty": (lambda path: path.write_bytes(b"") and None, ("is damaged",)),
-    "no object": (lambda path: path.write_bytes(b"[]") and None, ("is not a render manifest of format 1",)),
+    "no object": (lambda path: path.write_bytes(b"[]") and None, ("is not a render manifest of format 2",)),
     "binary": (lambda path: path.write_bytes(b"\xff\x00") and None, ("is damaged",)),
-    "another format": (_edit(format=2), ("is not a render manifest of format 1",)),
-    "dbt's whole manifest": (_whole_manifest, ("is not a render manifest of format 1",)),
+    "another format": (_edit(format=1), ("is not a render manifest of format 2",)),
+    "dbt's whole manifest": (_whole_manifest, ("is not a render manifest of format 2",)),
     "another project's": (_edit(project_name="shop"), ("was built from the dbt project 'shop', not 'zoo'",)),
     "another dbt's": (_edit(dbt_version="1.9.4"), ("was built by dbt 1.9.4, but requirements-dbt.txt pins",)),
 }

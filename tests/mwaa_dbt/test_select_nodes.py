@@ -27,9 +27,10 @@ def dag(dbt_root: Path) -> DAG:
 
 def kept(dag: DAG, **params: Any) -> set[str]:
     """Return the ids of the tasks that are left to run (but the first one and ephemeral models)."""
-    everything = {task.task_id for task in dag.tasks if hasattr(task, "build_cmd")}
+    everything = {task.task_id for task in dag.tasks if getattr(task, "node_ids", ())}
     try:
-        dag.get_task("select_nodes").execute({"params": {"full_refresh": False, **params}})
+        ti = SimpleNamespace(xcom_push=lambda key, value: None)
+        dag.get_task("select_nodes").execute({"params": {"full_refresh": False, **params}, "ti": ti})
     except DownstreamTasksSkipped as skipped:
         return everything - set(skipped.tasks)
     return everything
