@@ -11,7 +11,8 @@ are compared with.
 waits for it run again. `flights_transform` goes on meanwhile.
 """
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, chain
+from layers import LAYERS
 from mwaa_dbt import DbtProject, alerting_defaults, run_alerts
 
 flights = DbtProject("flights", lock="flights")
@@ -26,10 +27,5 @@ with DAG(
     doc_md=__doc__,
     **run_alerts(),
 ):
-    seeds = flights.task_group("seeds", select=["resource_type:seed"])
-    staging = flights.task_group("staging", select=["path:models/staging"])
-    snapshots = flights.task_group("snapshots", select=["resource_type:snapshot"])
-    intermediate = flights.task_group("intermediate", select=["path:models/intermediate"])
-    marts = flights.task_group("marts", select=["path:models/marts"])
-
-    seeds >> staging >> snapshots >> intermediate >> marts >> [flights.docs(), flights.publish_state()]
+    groups = [flights.task_group(name, select=[what]) for name, what in LAYERS.items()]
+    chain(*groups, [flights.docs(), flights.publish_state()])

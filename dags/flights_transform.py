@@ -3,6 +3,8 @@
 Turns raw flights into marts, one task per dbt node: seeds, then staging, intermediate and marts, each node followed
 by its tests (or as its `meta.test_behavior` says).
 
+Begins with a look at the sources: what hangs below a stale one is skipped, the rest runs.
+
 Runs when `flights_load` has loaded a day, every morning at six (UTC), and by hand: *Trigger* takes dbt's `select` and
 `exclude`, a full refresh, another target and extra vars. Never at the same time as `flights_init`: whichever comes
 second waits.
@@ -11,10 +13,11 @@ second waits.
 waits for it run again.
 """
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, chain
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.trigger import CronTriggerTimetable
 from assets import FLIGHTS_LOADED
+from layers import LAYERS
 from mwaa_dbt import DbtProject, alerting_defaults, run_alerts
 
 flights = DbtProject("flights", lock="flights")
@@ -24,16 +27,11 @@ with DAG(
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 6 * * *", timezone="UTC"), assets=[FLIGHTS_LOADED]),
     catchup=False,
     max_active_runs=1,  # two runs would write the same tables
-    params=flights.run_params(),
+    params=flights.run_params(freshness=True),
     default_args=alerting_defaults(),
     tags=["flights", "dbt"],
     doc_md=__doc__,
     **run_alerts(),
 ):
-    seeds = flights.task_group("seeds", select=["resource_type:seed"])
-    staging = flights.task_group("staging", select=["path:models/staging"])
-    snapshots = flights.task_group("snapshots", select=["resource_type:snapshot"])
-    intermediate = flights.task_group("intermediate", select=["path:models/intermediate"])
-    marts = flights.task_group("marts", select=["path:models/marts"])
-
-    seeds >> staging >> snapshots >> intermediate >> marts >> flights.docs()
+    groups = [flights.task_group(name, select=[what]) for name, what in LAYERS.items()]
+    chain(*groups, flights.docs())

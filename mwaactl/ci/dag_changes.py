@@ -63,8 +63,8 @@ def compare(
 def places_of_tests(rendered: Rendered, tests: dict[str, list[str]]) -> dict[str, str]:
     """Return the task (or tasks) that each test runs in."""
     found: dict[str, set[str]] = {test: set() for test in tests}
-    own = {test for dag in rendered.values() for task in dag.values() for test in task["nodes"] if test in tests}
     for dag_id, tasks in rendered.items():
+        own = {test for task in tasks.values() for test in task["nodes"] if test in tests}
         for task_id, task in tasks.items():
             about = set(task["nodes"])
             for test, parents in tests.items():

@@ -17,7 +17,7 @@ from tests.dags.conftest import pins, probe
 
 OLDER = ("3.2.1", "3.0.6")
 #: Every DAG and the number of its tasks. Changes with each dbt node; say so in the pull request.
-TASKS = {"flights_init": 50, "flights_load": 4, "flights_transform": 49, "history_gather": 1}
+TASKS = {"flights_init": 50, "flights_load": 4, "flights_tests": 34, "flights_transform": 50, "history_gather": 1}
 
 Parsed = Callable[[str | None], dict[str, Any]]
 
@@ -57,7 +57,8 @@ def test_tests_have_no_retries_and_models_have(parsed: Parsed) -> None:
 
 def test_the_form_is_on_the_transforming_dags_only(parsed: Parsed) -> None:
     dags = parsed(None)["dags"]
-    assert dags["flights_transform"]["params"] == ["exclude", "full_refresh", "select", "target", "vars"]
+    assert dags["flights_transform"]["params"] == ["exclude", "freshness", "full_refresh", "select", "target", "vars"]
+    assert dags["flights_tests"]["params"] == ["exclude", "select", "target", "vars"]
     assert dags["flights_init"]["params"] == ["full_refresh", "target", "vars"]
     assert dags["flights_load"]["params"] == []
 

@@ -1,5 +1,6 @@
 """Runs that ask for something: nodes, another target, a full refresh, vars; and runs that ask for nonsense."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from mwaactl.local.api import ApiError
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
-    QUICK,
+    FIRST,
+    JUST_QUICK,
     QUICK_TASK,
     TRANSFORM,
     connection,
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.end_to_end
 def test_one_mart(environment: LocalEnvironment, green: Demo) -> None:
     run = environment.run(TRANSFORM, {"select": "routes"})
     assert succeeded(run)
-    assert ran(run) == {"select_nodes", "marts.routes.run", "marts.routes.test"}
+    assert ran(run) == {*FIRST, "marts.routes.run", "marts.routes.test"}
     assert "1 of 1 OK created sql table model dev_marts.routes" in words(environment, run, "marts.routes.run")
 
 
@@ -35,7 +37,7 @@ def test_a_mart_with_some_of_its_ancestors_but_one(environment: LocalEnvironment
     run = environment.run(TRANSFORM, {"select": "2+routes on_time_performance", "exclude": "int_flights_classified"})
     assert succeeded(run)
     assert ran(run) == {
-        "select_nodes",
+        *FIRST,
         "marts.fct_flights.run",
         "marts.fct_flights.test",
         "marts.assert_flights_match_what_is_loaded_test",
@@ -140,7 +142,7 @@ def test_a_partial_run_with_a_failed_node_has_failed(environment: LocalEnvironme
 
 def test_the_command_line_says_that_a_partial_run_has_a_failed_node(environment: LocalEnvironment, green: Demo) -> None:
     with connection(environment, "flights_dev", {"conn_type": "oracle", "host": "nowhere"}):
-        done = environment.cli("trigger", TRANSFORM, "--conf", f'{{"select": "{QUICK}"}}')
+        done = environment.cli("trigger", TRANSFORM, "--conf", json.dumps(JUST_QUICK))
     assert done.returncode == 1
     assert f"{QUICK_TASK} failed" in done.stderr
     assert "'oracle'" in done.stderr

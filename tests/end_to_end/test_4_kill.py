@@ -7,6 +7,7 @@ import pytest
 from mwaactl.local import follow
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
+    JUST_QUICK,
     QUICK,
     QUICK_TASK,
     TRANSFORM,
@@ -36,7 +37,7 @@ def endless(environment: LocalEnvironment, green: Demo) -> Iterator[None]:
 
 
 def test_marking_a_task_failed_ends_dbt_and_frees_the_warehouse(environment: LocalEnvironment, endless: None) -> None:
-    run_id = environment.start(TRANSFORM, {"select": QUICK})
+    run_id = environment.start(TRANSFORM, JUST_QUICK)
     run = until(lambda: running(environment, run_id, QUICK_TASK), limit=60)
     commands = until(lambda: dbt_commands(environment))
     environment.api.patch(instance(run, QUICK_TASK), {"new_state": "failed"})

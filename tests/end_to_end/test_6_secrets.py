@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from mwaactl.local import follow, sink
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
-    QUICK,
+    JUST_QUICK,
     QUICK_TASK,
     TRANSFORM,
     connection,
@@ -131,7 +131,7 @@ def test_while_dbt_uses_it(environment: LocalEnvironment, green: Demo, silent_po
     }
     hidden = [passphrase, *pem.splitlines()[1:-1]]
     with connection(environment, "flights_prod", value):
-        run_id = environment.start(TRANSFORM, {"select": QUICK, "target": "prod"})
+        run_id = environment.start(TRANSFORM, {**JUST_QUICK, "target": "prod"})
         run = until(lambda: running(environment, run_id, QUICK_TASK), limit=60)
         commands = until(lambda: dbt_commands(environment), limit=60)
         until(lambda: talks_to(commands, silent_port), limit=60)

@@ -15,6 +15,7 @@ from mwaactl.local.layout import BUCKET
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
+    JUST_QUICK,
     QUICK,
     QUICK_TASK,
     TRANSFORM,
@@ -64,7 +65,7 @@ def closing(environment: LocalEnvironment, run_id: str) -> str:
 
 def test_two_failures_one_thread_then_still_failing_then_recovered(environment: LocalEnvironment, green: Demo) -> None:
     with connection(environment, "flights_dev", UNKNOWN):
-        first = environment.run(TRANSFORM, {"select": f"{QUICK} routes"})
+        first = environment.run(TRANSFORM, {**JUST_QUICK, "select": f"{QUICK} routes"})
         assert re.search(r"\*failed\*: (\d+ succeeded, )?2 failed, 1 not run", closing(environment, first.run_id))
         assert "'oracle'" in alert_of(environment, first, QUICK_TASK)
         assert "'oracle'" in alert_of(environment, first, OTHER_TASK)
@@ -75,7 +76,7 @@ def test_two_failures_one_thread_then_still_failing_then_recovered(environment: 
         assert f"since run `{first.run_id}` (2 runs)" in alert_of(environment, second, QUICK_TASK)
         assert f"model {QUICK}, since run {first.run_id} (2 runs)" in closing(environment, second.run_id)
         assert "routes" not in closing(environment, second.run_id), "it was left out"
-    third = environment.run(TRANSFORM, {"select": f"{QUICK} routes"})
+    third = environment.run(TRANSFORM, {**JUST_QUICK, "select": f"{QUICK} routes"})
     assert succeeded(third)
     text = closing(environment, third.run_id)
     for model in (QUICK, "routes"):
@@ -122,7 +123,7 @@ def task_processes(environment: LocalEnvironment) -> list[psutil.Process]:
 def test_a_killed_task_is_told_when_the_run_has_ended(environment: LocalEnvironment, green: Demo) -> None:
     model = f"dbt/flights/models/marts/{QUICK}.sql"
     with source_files(environment, {model: lambda _: ENDLESS}):
-        run_id = environment.start(TRANSFORM, {"select": QUICK})
+        run_id = environment.start(TRANSFORM, JUST_QUICK)
         for _ in range(3):  # retries, too
             until(lambda: running(environment, run_id, QUICK_TASK) and dbt_commands(environment), limit=120)
             for process in until(lambda: task_processes(environment), limit=30):

@@ -15,7 +15,7 @@ from mwaactl.errors import Problem
 from mwaactl.local import follow
 from mwaactl.local.api import ApiError
 from mwaactl.local.state import read_json
-from tests.end_to_end.support import QUICK, TRANSFORM, instance, records, states, until, words
+from tests.end_to_end.support import JUST_QUICK, TRANSFORM, instance, records, states, until, words
 from tests.local_environment import LocalEnvironment
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
@@ -232,7 +232,7 @@ def test_init_and_transform_started_in_the_same_second(environment: LocalEnviron
     with ThreadPoolExecutor(2) as pool:
         both = [
             pool.submit(environment.start, "flights_init", {"target": "prod"}),
-            pool.submit(environment.start, TRANSFORM, {"select": QUICK, "target": "prod"}),
+            pool.submit(environment.start, TRANSFORM, {**JUST_QUICK, "target": "prod"}),
         ]
     runs = [
         follow.follow(environment.api, dag_id, future.result(), limit=900)

@@ -67,6 +67,8 @@ def test_where_each_test_runs() -> None:
         "test.a.both": "dag.both_test",
         "test.a.none": "not on Airflow",
     }
+    alone = {"tests": {"m_test": task("test", "test.a.own")}}
+    assert dag_changes.places_of_tests({**built, **alone}, tests)["test.a.own"] == "dag.m_build, tests.m_test"
     changes = dag_changes.compare(after_each, built, tests, tests, [])
     assert changes.moved == {"test.a.own": ("dag.m.test", "dag.m_build")}
     assert changes.added == ["dag.m_build"]
