@@ -4,7 +4,7 @@ Puts the results of each day, which tasks write one by one, into one object a da
 *dbt history* and Athena read years in seconds. Sends results that waited on the worker it runs on. Adds only; may run
 at any time, twice, or not at all: then reading is slow, and nothing is lost.
 
-**When it fails:** the bucket of `mwaa_dbt.history` can't be read or written; the log says why. The next run catches up.
+**When it fails:** the environment's bucket can't be read or written; the log says why. The next run catches up.
 """
 
 import pendulum

@@ -18,20 +18,13 @@ from mwaactl.environments import Environment
 from mwaactl.errors import Problem
 from mwaactl.local.layout import Layout
 
-OPTION = "mwaa_dbt.history"
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
 
 def place_of(environment: Environment) -> Place:
-    """Return where an environment keeps history: its own option, else mwaactl/history in its bucket.
-
-    Raises Problem when the option isn't s3://bucket/prefix.
-    """
-    url = environment.options.get(OPTION) or f"s3://{environment.bucket}/{environment.key('mwaactl/history')}"
-    try:
-        return Place.of(url)
-    except ValueError as error:
-        raise Problem(f"{environment.name}: {OPTION}: {error}.", "Correct it in infra/environments.yaml.") from error
+    """Return where an environment's tasks keep history: what its options say of the bucket."""
+    options = environment.own_options
+    return Place.beside(options["mwaa_dbt.bucket"], options.get("mwaa_dbt.bucket_prefix", ""))
 
 
 def read(environment: Environment, layout: Layout, told: Callable[[str], None]) -> Index:
@@ -73,6 +66,6 @@ def since(text: str, now: float | None = None) -> float:
     """
     ago = re.fullmatch(r"(\d+)([hdw])", text.strip())
     if ago:
-        return (now or time.time()) - int(ago[1]) * _UNITS[ago[2]]
+        return max(0.0, (now or time.time()) - int(ago[1]) * _UNITS[ago[2]])
     moment = datetime.fromisoformat(text.strip())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -1,8 +1,8 @@
 """The page "dbt history" in Airflow's UI; mwaa_dbt/history/page/ is what it is made of.
 
 Airflow imports this file in every component, so that nothing else is imported before the first request. Airflow 3.0 has
-no place for such a page (external views came with 3.1), and without the setting `mwaa_dbt.history` there is nothing to
-show: then this plugin adds nothing.
+no place for such a page (external views came with 3.1), and where no history is kept (`mwaa_dbt.history`,
+`mwaa_dbt.bucket`) there is nothing to show: then this plugin adds nothing.
 """
 
 from airflow import __version__

@@ -108,5 +108,4 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         # Nobody waits here for hours.
         "mwaa_dbt.lock_poll": "5",
         "mwaa_dbt.lock_grace": "20",
-        "mwaa_dbt.history": f"s3://{BUCKET}/mwaactl/history",
     }

@@ -47,10 +47,10 @@ OPTIONS: dict[str, Option] = {
     "mail_from": Option("", "sender of mail; SES needs one, for SMTP it may stand in the connection"),
     "bucket": Option(
         "",
-        "the environment's bucket, below whose `mwaactl/` tasks keep what outlives them (alerts, locks, state, docs)",
+        "the environment's bucket; below its `mwaactl/` tasks keep what outlives them: alerts, history, locks, state",
     ),
     "bucket_prefix": Option("", "folder of the release in that bucket; empty: its root"),
-    "history": Option("", "where results are kept, `s3://bucket/prefix`; empty: nowhere"),
+    "history": Option("True", "keep every result of dbt below `mwaactl/history/` in `bucket`, where one is named"),
     "raw_bucket": Option("", "bucket that flights_load reads its raw files from"),
     "lock_poll": Option("20", "seconds between two looks of a run that waits for its turn (at least 1)"),
     "lock_grace": Option("30", "seconds after a run was ended from outside before another takes its turn"),

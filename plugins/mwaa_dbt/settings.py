@@ -146,16 +146,12 @@ def bucket_prefix() -> str:
 
 
 def history() -> Place | None:
-    """Return where results are kept, None where they aren't.
+    """Return where results are kept; None where they aren't: switched off, or no bucket is named.
 
     Raises:
-        ConfigurationError: if it isn't of the form s3://bucket/prefix.
+        ConfigurationError: if the switch is neither on nor off.
     """
-    url = text("history")
-    try:
-        return Place.of(url) if url else None
-    except ValueError as error:
-        raise ConfigurationError(f"[{SECTION}] history: {error}.") from error
+    return Place.beside(bucket(), bucket_prefix()) if switch("history") and has_bucket() else None
 
 
 def raw_bucket() -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,17 @@ from airflow.providers.amazon.aws.secrets.secrets_manager import SecretsManagerB
 from botocore.exceptions import ClientError
 from mwaa_dbt import DbtProject, LoadRaw
 from mwaa_dbt.errors import MwaaDbtError
+from mwaa_dbt.history import housekeeping, s3
+from mwaa_dbt.history.index import Index
+from mwaa_dbt.history.place import Place
+from mwaa_dbt.history.record import Try
+from mwaa_dbt.history.recording import Recording
+from mwaa_dbt.history.sync import sync
 
 from mwaactl.local import options
 from mwaactl.local.layout import REPOSITORY
 from mwaactl.release import contents
+from tests.infra import stacks
 from tests.infra.conftest import BUCKET, FOREIGN, RAW, Roles
 
 POINTER = "mwaactl/current.json"
@@ -154,6 +162,58 @@ def test_execution_reads_the_bucket_and_writes_artifacts(roles: Roles) -> None:
     s3.put_object(Bucket=BUCKET, Key="artifacts/flights/run_results.json", Body=b"{}")
     s3.put_object(Bucket=BUCKET, Key="mwaactl/alerts/state/d.json", Body=b"{}", IfNoneMatch="*")
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "mwaactl/alerts/state/d.json"}]})
+
+
+@pytest.mark.usefixtures("on_a_worker")
+def test_execution_keeps_history_and_gathers_it(
+    roles: Roles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A task's way, the DAG history_gather's, and the page's."""
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__BUCKET", BUCKET)
+    place = Place.beside(BUCKET)
+    roles.aws.client("s3", roles.deploy).put_object(Bucket=BUCKET, Key=place.pointer, Body=b'{"release": "7"}')
+    assert [one["release"] for one in results_of_a_task(place, tmp_path)] == ["7"]
+    assert "HISTORY" not in caplog.text
+    housekeeping.gather()
+    index = Index(tmp_path / "index" / "history.db")
+    assert sync(s3.client(), place, index) == 1
+    assert sync(s3.client(), place, index) == 0
+    client = roles.aws.client("s3", roles.execution)
+    for key in client.list_objects_v2(Bucket=BUCKET, Prefix=place.prefix)["Contents"]:
+        denied(client.delete_object, Bucket=BUCKET, Key=key["Key"])
+
+
+def test_history_is_written_by_a_role_that_may_not_see_the_release(
+    roles: Roles, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S3 answers 403 for what isn't there where listing isn't allowed: then no release is known, and that is all."""
+    properties = stacks.resolved("environment")["ExecutionRole"]
+    (policy, *_) = properties["Policies"]
+    kept = [one for one in policy["PolicyDocument"]["Statement"] if one["Sid"] == "Artifacts"]
+    document = {**policy["PolicyDocument"], "Statement": kept}
+    roles.aws.relax()
+    writer = roles.aws.role({**properties, "RoleName": "writer", "Policies": [{**policy, "PolicyDocument": document}]})
+    roles.aws.enforce()
+    for name, value in roles.aws.environment(writer).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    denied(roles.aws.client("s3", writer).get_object, Bucket=BUCKET, Key=POINTER)
+    place = Place.beside(BUCKET)
+    (result,) = results_of_a_task(place, tmp_path, roles.aws.client("s3", roles.execution))
+    assert result["release"] is None
+    assert "HISTORY" not in caplog.text
+
+
+def results_of_a_task(place: Place, tmp_path: Path, reader: Any = None) -> list[dict[str, Any]]:
+    """Record the result of one task as its operator does; return what is in the bucket."""
+    started, try_id = datetime.now(UTC), tmp_path.name
+    facts = {"command": "run", "dag_id": "d", "run_id": "r", "task_id": "t", "try_number": 1, "versions": {}}
+    tried = Try(place.result(started, "d", try_id), try_id, started, facts, ("model.p.a",))
+    with Recording(place, tried):
+        pass
+    body = (reader or s3.client()).get_object(Bucket=place.bucket, Key=tried.key)["Body"].read()
+    return [json.loads(line) for line in body.splitlines()]
 
 
 def test_execution_can_do_nothing_else(roles: Roles) -> None:

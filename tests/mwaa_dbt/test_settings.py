@@ -61,6 +61,7 @@ def test_every_option_has_a_function_and_a_default_that_holds(monkeypatch: pytes
         ("connection", "{}", lambda: settings.connection_id("a", "b")),
         ("raw_bucket", "", settings.raw_bucket),
         ("bucket", "", settings.bucket),
+        ("history", "s3://b/p", settings.history),
         ("lock_poll", "soon", settings.lock_poll),
         ("lock_grace", "-1", settings.lock_grace),
         ("lock_limit", "4h", settings.lock_limit),
@@ -84,6 +85,10 @@ def test_values_come_from_airflows_configuration(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AIRFLOW__MWAA_DBT__BUCKET_PREFIX", "/team/")
     monkeypatch.setenv("AIRFLOW__MWAA_DBT__LOCK_POLL", "0")
     assert settings.bucket_prefix() == "team"
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__BUCKET", "ours")
+    assert str(settings.history()) == "s3://ours/team/mwaactl/history/"
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__HISTORY", "False")
+    assert settings.history() is None
     assert settings.lock_poll() == timedelta(seconds=1), "no busy loop"
 
 

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from mwaactl import environments, history
 from mwaactl.cli import main
 from mwaactl.environments import Environment
-from mwaactl.errors import Problem
 from mwaactl.local import aws
 from mwaactl.local.layout import REGION
 from tests.mwaa_dbt.history.conftest import Store, moto, store
@@ -70,9 +69,10 @@ def test_an_unknown_node_a_wrong_moment_and_a_missing_bucket_are_said_in_words(f
 def test_moments_and_places() -> None:
     assert history.since("36h", 200_000) == 200_000 - 36 * 3600
     assert history.since("2026-11-01") == 1793491200
+    assert history.since("999999999w") == history.since("0001-01-01") == 0
     with pytest.raises(ValueError, match="Invalid isoformat"):
         history.since("soon")
     prod = Environment("prod", "prod", "b-prod", REGION, aws.ACCOUNT, "prod", prefix="mwaa")
     assert str(history.place_of(prod)) == "s3://b-prod/mwaa/mwaactl/history/"
-    with pytest.raises(Problem, match="not of the form"):
-        history.place_of(Environment("x", "x", "b-x", REGION, aws.ACCOUNT, "x", options={history.OPTION: "b/p"}))
+    moved = Environment("x", "x", "b-x", REGION, aws.ACCOUNT, "x", options={"mwaa_dbt.bucket": "another"})
+    assert str(history.place_of(moved)) == "s3://another/mwaactl/history/"

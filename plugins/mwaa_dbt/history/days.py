@@ -81,7 +81,10 @@ def gather(s3: Any, place: Place, day: str) -> int:
     missing = [key for key in keys if key not in held]
     if not missing:
         return 0
-    content = lines + b"".join(bodies(s3, place, missing))
+    found = {key: body for key, body in zip(missing, bodies(s3, place, missing), strict=True) if _is_ours(key, body)}
+    if not found:
+        return 0
+    content = lines + b"".join(found.values())
     condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
     try:
         s3.put_object(
@@ -96,7 +99,7 @@ def gather(s3: Any, place: Place, day: str) -> int:
             raise
         log.info("History: %s is being gathered by somebody else.", day)
         return 0
-    return len(missing)
+    return len(found)
 
 
 def gather_all(s3: Any, place: Place) -> dict[str, int]:
@@ -105,6 +108,16 @@ def gather_all(s3: Any, place: Place) -> dict[str, int]:
     late = set(recent())
     days = [day for day in days_with_results(s3, place) if day in late or day not in done]
     return {day: added for day in days if (added := gather(s3, place, day))}
+
+
+def _is_ours(key: str, body: bytes) -> bool:
+    try:
+        ours = body.endswith(b"\n") and {json.loads(line)["key"] for line in body.splitlines()} == {key}
+    except (ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        log.warning("History: %s is no result of ours; it is left out.", key)
+    return ours
 
 
 def _listed(s3: Any, place: Place, prefix: str) -> Iterator[tuple[str, str]]:

@@ -16,12 +16,14 @@ def gather() -> None:
 
     Raises:
         AirflowSkipException: if no history is kept.
-        ConfigurationError: if the setting names no place.
+        ConfigurationError: if the setting can't be understood.
         UnwrittenError: if the bucket can't be written; ClientError, BotoCoreError: if it can't be read.
     """
     place = settings.history()
     if place is None:
-        raise AirflowSkipException("[mwaa_dbt] history is not set: there is nothing to gather.")
+        raise AirflowSkipException(
+            "No history is kept ([mwaa_dbt] bucket is not set, or history is off): nothing to gather."
+        )
     sent, damaged = courier.send_leftovers(s3.Bucket(place.bucket), spool.folder(place, s3.endpoint()))
     log.info("%d results that had waited on this worker were sent, %d files are damaged.", sent, damaged)
     added = days.gather_all(s3.client(), place)

@@ -7,6 +7,7 @@ SQLite's write-ahead log lets all read while one writes. Standard library only.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,10 @@ from typing import Any
 
 from mwaa_dbt.history.record import FAILED
 
+log = logging.getLogger(__name__)
+
+#: Without these a line is none of ours.
+_REQUIRED = {"result_id", "key", "status", "dag_id", "run_id", "try_started_at", "recorded_at"}
 #: Another number makes another file: an index is never converted.
 VERSION = 1
 
@@ -92,7 +97,7 @@ class Index:
         """
         with self._open() as db:
             db.execute("begin immediate")
-            added = _Adding(db).add(json.loads(line) for line in lines.splitlines())
+            added = _Adding(db).add(_results(lines))
             if day:
                 db.execute("insert or replace into days values (?, ?)", (day, etag))
         return added
@@ -208,6 +213,21 @@ class _Adding:
             )
             self._next_try += 1
         return self._tries[key]
+
+
+def _results(lines: bytes) -> Iterator[dict[str, Any]]:
+    foreign = 0
+    for line in filter(None, lines.splitlines()):
+        try:
+            one = json.loads(line)
+        except ValueError:
+            one = None
+        if isinstance(one, dict) and one.keys() >= _REQUIRED:
+            yield one
+        else:
+            foreign += 1
+    if foreign:
+        log.warning("History: %d lines in the bucket are no results of ours; they are left out.", foreign)
 
 
 def _seconds(moment: str | None) -> float:

@@ -1,39 +1,28 @@
-"""Where history lies in a bucket. Standard library only.
+"""Where history lies: below ``mwaactl/history/`` beside the release, in its bucket. Standard library only.
 
-Below the prefix: ``results/dt=<day>/<DAG>/<time>-<try>.jsonl``, one object per task try, never overwritten;
+There: ``results/dt=<day>/<DAG>/<time>-<try>.jsonl``, one object per task try, never overwritten;
 ``days/dt=<day>/results.jsonl.gz``, a day's results in one object, made from those (days.py);
 ``sql/<hash>.sql``, compiled SQL by its content. Days are UTC, by the start of the try.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/[\w!.*'()/=-]*)?")
-
 
 @dataclass(frozen=True)
 class Place:
-    """A bucket and a prefix that is empty or ends with a slash."""
+    """A bucket and a prefix that ends with a slash."""
 
     bucket: str
-    prefix: str = ""
+    prefix: str = "mwaactl/history/"
 
     @classmethod
-    def of(cls, url: str) -> Place:
-        """Return the place that ``s3://bucket/prefix`` names.
-
-        Raises:
-            ValueError: if `url` has another form.
-        """
-        found = _URL.fullmatch(url)
-        if not found:
-            raise ValueError(f"{url!r} is not of the form s3://bucket/prefix")
-        prefix = (found[2] or "").strip("/")
-        return cls(found[1], f"{prefix}/" if prefix else "")
+    def beside(cls, bucket: str, release: str = "") -> Place:
+        """Return the place of the history beside the release in `bucket`'s folder `release` (empty: its root)."""
+        return cls(bucket, f"{release.strip('/')}/mwaactl/history/".lstrip("/"))
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}"
@@ -50,7 +39,7 @@ class Place:
 
     @property
     def pointer(self) -> str:
-        """The key that says which release the bucket holds: beside the history's folder (mwaactl/current.json)."""
+        """The key that says which release the bucket holds: mwaactl/current.json."""
         return f"{self.prefix.rstrip('/').rpartition('/')[0]}/current.json".lstrip("/")
 
     def result(self, started: datetime, dag_id: str, try_id: str) -> str:

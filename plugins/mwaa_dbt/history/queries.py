@@ -135,8 +135,9 @@ def failing_tests(index: Index, dags: Collection[str] | None = None, since: floa
             "order by results.started desc limit 1"
         )
         row["latest"] = index.rows(latest, {"node": node, "dags": _json(dags)})[0]
-        passed = "select max(started) as passed from results where node = ? and status in ('pass', 'success')"
-        row["last_passed"] = index.rows(passed, (node,))[0]["passed"]
+        passed = latest.replace("order by", "and results.status in ('pass', 'success') order by")
+        found_passed = index.rows(passed, {"node": node, "dags": _json(dags)})
+        row["last_passed"] = found_passed[0]["started"] if found_passed else None
         row["failing"] = row["latest"]["status"] in FAILED
     return found
 

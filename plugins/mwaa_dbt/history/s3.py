@@ -17,11 +17,15 @@ _PARTITIONS = (("cn-", "amazonaws.com.cn"), ("us-iso-", "c2s.ic.gov"), ("us-isob
 
 
 class UnwrittenError(Exception):
-    """The object could not be written or read; the text says why. `passing`: another object would fare no better."""
+    """The object could not be written or read; the text says why.
 
-    def __init__(self, text: str, *, passing: bool = True) -> None:
+    `passing`: another object would fare no better; `status`: what S3 answered, 0 where it wasn't reached.
+    """
+
+    def __init__(self, text: str, *, passing: bool = True, status: int = 0) -> None:
         super().__init__(text)
         self.passing = passing
+        self.status = status
 
 
 class Bucket:
@@ -60,7 +64,7 @@ class Bucket:
         if status == 412:
             return False
         if status != 200:
-            raise UnwrittenError(_words(status, answer), passing=status != 400)
+            raise UnwrittenError(_words(status, answer), passing=status != 400, status=status)
         return True
 
     def get(self, key: str) -> bytes | None:
@@ -73,7 +77,7 @@ class Bucket:
         if status == 404:
             return None
         if status != 200:
-            raise UnwrittenError(_words(status, answer))
+            raise UnwrittenError(_words(status, answer), status=status)
         return answer
 
     def _send(self, method: str, key: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:

@@ -29,5 +29,5 @@ def sync(s3: Any, place: Place, index: Index, told: Told = lambda _: None) -> in
             added += index.add(lines, day, etag)
         if day in loose and (keys := index.missing(days.keys_of(s3, place, day))):
             told(f"{day}, {len(keys)} tries")
-            added += index.add(b"".join(days.bodies(s3, place, keys)))
+            added += index.add(b"\n".join(days.bodies(s3, place, keys)))
     return added

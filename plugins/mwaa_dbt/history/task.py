@@ -30,7 +30,7 @@ def begin(operator: PrebuiltVirtualenv, context: Context) -> Recording | None:
     """Return the recording of the try that `operator` is about to make; None where no history is kept.
 
     Raises:
-        ConfigurationError: if the setting names no place in S3.
+        ConfigurationError: if the setting can't be understood.
     """
     place = settings.history()
     ti = context["ti"]

@@ -70,10 +70,10 @@ def moto() -> Iterator[tuple[int, list[Any]]]:
 def store(moto: tuple[int, list[Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     """An empty history, to which the library's settings point; the spool is this test's."""
     port, servers = moto
-    place = Place(f"history-{uuid.uuid4()}", "mwaactl/history/")
+    place = Place.beside(f"history-{uuid.uuid4()}")
     for name, value in aws.credentials(port, port).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AIRFLOW__MWAA_DBT__HISTORY", str(place).rstrip("/"))
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__BUCKET", place.bucket)
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     store = Store(port, place, servers)
     store.s3.create_bucket(Bucket=place.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})

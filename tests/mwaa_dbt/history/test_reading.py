@@ -56,6 +56,19 @@ def test_two_gather_the_same_day_at_once_and_nothing_is_lost(store: Store) -> No
     assert len(days.read_day(store.s3, store.place, DAY)[0].splitlines()) == 30
 
 
+def test_what_isnt_ours_is_left_out_and_said(store: Store, index: Index, caplog: pytest.LogCaptureFixture) -> None:
+    put(store, tried(store.place, "model.p.a", 0))
+    for name, body in (("half", b'{"key": "x", "result'), ("list", b"[1]\n"), ("other", b'{"key": "another"}\n')):
+        key = f"{store.place.results}dt={DAY}/d/{name}.jsonl"
+        store.s3.put_object(Bucket=store.place.bucket, Key=key, Body=body)
+    assert sync(store.s3, store.place, index) == 1
+    assert "3 lines in the bucket are no results of ours" in caplog.text
+    assert days.gather(store.s3, store.place, DAY) == 1
+    assert f"dt={DAY}/d/half.jsonl is no result of ours" in caplog.text
+    assert days.gather(store.s3, store.place, DAY) == 0
+    assert len(days.read_day(store.s3, store.place, DAY)[0].splitlines()) == 1
+
+
 def test_every_result_is_read_once_wherever_it_lies(store: Store, index: Index) -> None:
     today = datetime.now(UTC) - timedelta(hours=1)
     put(store, *(tried(store.place, f"model.p.m{n}", n, day=today) for n in range(3)))

@@ -125,7 +125,7 @@ import os, sys
 from tests.mwaa_dbt.history.test_recording import recording
 from tests.mwaa_dbt.history.conftest import Store
 from mwaa_dbt.history.place import Place
-with recording(Store(0, Place.of(sys.argv[1]), []), sys.argv[2]):
+with recording(Store(0, Place(sys.argv[1]), []), sys.argv[2]):
     print("at work", flush=True)
     sys.stdin.read()
 """
@@ -133,7 +133,7 @@ with recording(Store(0, Place.of(sys.argv[1]), []), sys.argv[2]):
 
 def dying(store: Store, try_id: str) -> subprocess.Popen[str]:
     task = subprocess.Popen(
-        [sys.executable, "-c", _DYING, str(store.place), try_id],
+        [sys.executable, "-c", _DYING, store.place.bucket, try_id],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

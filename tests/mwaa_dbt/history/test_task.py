@@ -133,14 +133,17 @@ def test_secrets_that_airflow_knows_are_masked(warehouse: Path, store: Store, mo
     assert hashlib.sha256(sql.encode()).hexdigest() == result["compiled_sql"]
 
 
-def test_without_a_place_nothing_is_done(
-    warehouse: Path, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_switched_off_or_without_a_bucket_nothing_is_done(
+    warehouse: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW__MWAA_DBT__HISTORY", "")
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__HISTORY", "False")
+    execute("fct_divided.run", vars={"number": 7})
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__HISTORY", "True")
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__BUCKET", "")
     execute("fct_divided.run", vars={"number": 7})
     assert store.keys() == []
-    monkeypatch.setenv("AIRFLOW__MWAA_DBT__HISTORY", "bucket/prefix")
-    assert "is not of the form s3://bucket/prefix" in str(execute("fct_divided.run").error)
+    monkeypatch.setenv("AIRFLOW__MWAA_DBT__HISTORY", "s3://bucket/prefix")
+    assert "[mwaa_dbt] history must be True or False" in str(execute("fct_divided.run").error)
 
 
 def test_checksums_are_dbts(built: Path) -> None:

@@ -36,12 +36,12 @@ def make(keeper: Keeper | None = None) -> FastAPI:
     """Return the application. `keeper` holds the index; None: the settings' place, copied to this machine.
 
     Raises:
-        ConfigurationError: if the setting names no place.
+        RuntimeError: if no history is kept.
     """
     if keeper is None:
         place = settings.history()
         if place is None:
-            raise RuntimeError("[mwaa_dbt] history is not set")
+            raise RuntimeError("no history is kept: [mwaa_dbt] bucket is not set, or history is switched off")
         keeper = Keeper.of(place)
     app = FastAPI(
         title="dbt history", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)]

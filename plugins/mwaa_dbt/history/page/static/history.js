@@ -43,7 +43,7 @@ export function table(heads, rows) {
 }
 
 export const kind = (status) =>
-  ["success", "pass"].includes(status) ? "good" : ["error", "fail", "runtime error", "killed", "lost"].includes(status) ? "bad" : status === "warn" ? "warned" : "other";
+  ["success", "pass"].includes(status) ? "good" : ["error", "fail", "failures", "runtime error", "killed", "lost"].includes(status) ? "bad" : status === "warn" ? "warned" : "other";
 
 export const status = (text) => el(`span.status.${kind(text)}`, text);
 

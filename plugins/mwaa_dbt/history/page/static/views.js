@@ -8,7 +8,7 @@ export async function runs({ before }) {
     el("td.when", link(when(one.started), "run", { dag_id: one.dag_id, run_id: one.run_id })),
     one.dag_id,
     el("span.soft", one.run_id),
-    status(one.failed ? "error" : "success"),
+    status(one.failed ? "failures" : "success"),
     String(one.results),
     one.failed ? String(one.failed) : "",
     seconds(one.ended - one.started),
@@ -55,9 +55,8 @@ export async function run({ dag_id, run_id }) {
 
 export async function node({ name, days = 90 }) {
   const found = await ask("node", { name, days });
-  const head = [el("h2", name), el("p.about", ...[7, 30, 90, 365, 3650].flatMap((n) =>
-    [n === Number(days) ? el("b", `${n} days`) : link(`${n} days`, "node", { name, days: n }), "  "]))];
-  if (!found.length) return [...head, el("p", `No results in the last ${days} days, but there are older ones.`)];
+  const head = [el("h2", name), periods(days, "node", { name })];
+  if (!found.length) return [...head, el("p", "No results in this time, but there are older ones.")];
   const rows = found.slice(0, 500).map((one) => [
     el("td.when", when(one.started)), status(one.status), seconds(one.seconds), one.rows === null ? "" : String(one.rows),
     one.failures === null ? "" : String(one.failures), (one.checksum ?? "").slice(0, 8),
@@ -65,13 +64,16 @@ export async function node({ name, days = 90 }) {
     one.message ? el("pre", one.message) : "",
   ]);
   const files = new Set(found.map((one) => one.checksum).filter(Boolean)).size;
-  return [...head, el("p.about", `${found.length} results${files ? `, ${files} version${files > 1 ? "s" : ""} of its file` : ""}; last seen ${when(found[0].started)}.`),
+  const ids = [...new Set(found.map((one) => one.node))];
+  const silent = Math.floor((Date.now() / 1000 - found[0].started) / 86400);
+  return [...head, el("p.about", `${ids.join(", ")}: ${found.length} results${files ? `, ${files} version${files > 1 ? "s" : ""} of its file` : ""}; last seen ${when(found[0].started)}. `,
+    silent > 7 ? el("span.gone", `Nothing for ${silent} days: removed, renamed, or not run since.`) : ""),
     chart(found), table(["Started", "Status", "#Took", "#Rows", "#Failures", "File", "Run", "#Try", "Message"], rows)];
 }
 
 function chart(found) {
-  const W = 1000, H = 190, left = 46, bottom = 22;
-  const [from, to] = [found.at(-1).started, Math.max(found[0].started, found.at(-1).started + 1)];
+  const H = 190, left = 46, bottom = 22;
+  const [from, to] = [found.at(-1).started, Math.max(Date.now() / 1000, found.at(-1).started + 1)];
   const most = Math.max(...found.map((one) => one.seconds ?? 0), 0.1);
   const svg = (what, values, text) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", what);
@@ -79,28 +81,37 @@ function chart(found) {
     if (text) made.textContent = text;
     return made;
   };
-  const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "duration over time", preserveAspectRatio: "none" });
+  const picture = svg("svg", { role: "img", "aria-label": "duration over time" });
+  // In per cent of what is right of the scale, so that dots stay round at any width.
+  const area = svg("svg", { x: left, y: 0, width: "100%", height: H, class: "area" });
   const y = (value) => 10 + (H - bottom - 10) * (1 - value / most);
-  for (const part of [0, 0.5, 1]) picture.append(svg("line", { x1: left, x2: W, y1: y(part * most), y2: y(part * most) }), svg("text", { x: 0, y: y(part * most) + 4 }, seconds(part * most)));
-  picture.append(svg("text", { x: left, y: H - 4 }, when(from).slice(0, 16)), svg("text", { x: W, y: H - 4, "text-anchor": "end" }, when(to).slice(0, 16)));
+  for (const part of [0, 0.5, 1]) picture.append(svg("line", { x1: left, x2: "100%", y1: y(part * most), y2: y(part * most) }), svg("text", { x: 0, y: y(part * most) + 4 }, seconds(part * most)));
+  picture.append(svg("text", { x: left, y: H - 4 }, when(from).slice(0, 16)), svg("text", { x: "100%", y: H - 4, "text-anchor": "end" }, "now"));
   for (const one of found) {
-    const dot = svg("circle", { class: `dot ${kind(one.status)}`, r: 3.5, cx: left + 6 + (W - left - 12) * ((one.started - from) / (to - from)), cy: y(one.seconds ?? 0) });
+    const dot = svg("circle", { class: `dot ${kind(one.status)}`, r: 3.5, cx: `${0.5 + 99 * ((one.started - from) / (to - from))}%`, cy: y(one.seconds ?? 0) });
     dot.append(svg("title", {}, `${when(one.started)}: ${one.status}, ${seconds(one.seconds)}`));
-    picture.append(dot);
+    area.append(dot);
   }
+  picture.append(area);
   return picture;
+}
+
+// Links to the same view for another time.
+function periods(days, view, values = {}) {
+  const one = (n, text) => (n === Number(days) ? el("b", text) : link(text, view, { ...values, days: n }));
+  return el("p.periods", ...[7, 14, 30, 90, 365].map((n) => one(n, `${n} days`)), one(3650, "ten years"));
 }
 
 export async function tests({ days = 14 }) {
   const found = await ask("tests", { days });
-  if (!found.length) return [el("h2", `No test has failed in the last ${days} days.`)];
+  if (!found.length) return [el("h2", "No test has failed in this time."), periods(days, "tests")];
   const rows = found.map((one) => [
     link(one.name, "node", { name: one.node }), status(one.failing ? "fail" : "pass"), String(one.failed),
     one.latest.failures === null ? "" : String(one.latest.failures), el("td.when", when(one.last_failed)), el("td.when", when(one.last_passed)),
     link(one.latest.dag_id, "run", { dag_id: one.latest.dag_id, run_id: one.latest.run_id }), one.failing ? el("pre", one.latest.message ?? "") : "",
   ]);
   return [el("h2", `${found.filter((one) => one.failing).length} tests fail now, ${found.length} failed in the last ${days} days`),
-    table(["Test", "Now", "#Times failed", "#Rows", "Last failed", "Last passed", "Latest run", "Message"], rows)];
+    periods(days, "tests"), table(["Test", "Now", "#Times failed", "#Rows", "Last failed", "Last passed", "Latest run", "Message"], rows)];
 }
 
 export async function slowest({ days = 30 }) {
@@ -108,9 +119,16 @@ export async function slowest({ days = 30 }) {
   const whole = found.reduce((sum, one) => sum + one.worker_seconds, 0) || 1;
   const rows = found.map((one) => [
     link(one.name, "node", { name: one.node }), one.resource_type, String(one.results), one.failed ? String(one.failed) : "", seconds(one.mean_seconds),
-    seconds(one.longest_seconds), seconds(one.worker_seconds), `${((100 * one.worker_seconds) / whole).toFixed(1)} %`,
+    seconds(one.longest_seconds), seconds(one.worker_seconds), share(one.worker_seconds / whole),
   ]);
   return [el("h2", `What cost most in the last ${days} days`),
-    el("p.about", "Worker time: how long a task held its slot for this node, dbt's start included."),
-    table(["Node", "Kind", "#Results", "#Failed", "#Mean in dbt", "#Longest", "#Worker time", "#Share"], rows)];
+    periods(days, "slowest"),
+    el("p.about", "Worker time: how long a task held its slot for this node, dbt's start included. Share: of what is listed here."),
+    table(["Node", "Kind", "#Results", "#Failed", "#Mean in dbt", "#Longest", "#Worker time", "Share"], rows)];
+}
+
+function share(part) {
+  const bar = el("span.share");
+  bar.style.width = `${Math.max(1, Math.round(90 * part))}px`;
+  return el("span", bar, `${(100 * part).toFixed(1)} %`);
 }
