@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from mwaa_dbt.history import queries, record
@@ -172,7 +173,7 @@ def main() -> None:
             told(what, seconds(ask))
         told("first `mwaactl history`, its own copy of everything", seconds(command, 1))
         for arguments in ((), ("model_502",), ("--failed", "--since", "7d"), ("--slowest", "--since", "4w")):
-            told(f"`{' '.join(('mwaactl history', *arguments))}`", seconds(lambda asked=arguments: command(*asked), 3))
+            told(f"`{' '.join(('mwaactl history', *arguments))}`", seconds(partial(command, *arguments), 3))
         (held,) = index.rows("select count(*) as n from results")
     finally:
         server.stop()

@@ -24,8 +24,8 @@ pytestmark = test_7_browser.pytestmark
 def opened(page: Page) -> FrameLocator:
     """Open the page as a person does: Browse, dbt history."""
     page.goto("/")
-    page.get_by_role("button", name="Browse").click()
-    page.get_by_role("menuitem", name="dbt history").click()
+    page.get_by_text("Browse", exact=True).click()
+    page.get_by_text("dbt history", exact=True).click()
     frame = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", name="dbt history")).to_be_visible(timeout=60_000)
     return frame
