@@ -78,17 +78,20 @@ def fill(s3: Any, results: int) -> str:
     """Put a year of `results` results into the bucket, the last day ungathered; return the id of the latest run."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     whole = results // NODES
+    # Seven days are made, and the others copied from them with other dates.
+    made: dict[tuple[int, int], tuple[datetime, bytes]] = {}
     latest = ""
     for back in range(DAYS, 0, -1):
         runs = whole * (DAYS - back + 1) // DAYS - whole * (DAYS - back) // DAYS
+        day = today - timedelta(days=back)
         if not runs:
             continue
-        lines = b"".join(record.dumps(one) for one in day_of_results(today - timedelta(days=back), runs, NODES))
-        s3.put_object(
-            Bucket=PLACE.bucket,
-            Key=PLACE.day(f"{today - timedelta(days=back):%Y-%m-%d}"),
-            Body=gzip.compress(lines, 1, mtime=0),
-        )
+        if (runs, back % 7) not in made:
+            made[runs, back % 7] = day, b"".join(map(record.dumps, day_of_results(day, runs, NODES)))
+        model, lines = made[runs, back % 7]
+        for form in ("%Y-%m-%d", "%Y%m%d"):
+            lines = lines.replace(f"{model:{form}}".encode(), f"{day:{form}}".encode())
+        s3.put_object(Bucket=PLACE.bucket, Key=PLACE.day(f"{day:%Y-%m-%d}"), Body=gzip.compress(lines, 1, mtime=0))
         latest = json.loads(lines[lines.rindex(b"\n", 0, -1) + 1 :])["run_id"]
     return latest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 
@@ -18,27 +19,39 @@ def critical_path(tries: list[dict[str, Any]]) -> list[int]:
     if not tries:
         return []
     by_node: dict[str, list[dict[str, Any]]] = {}
+    by_task: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for one in tries:
+        by_task.setdefault((one["task_id"], one["map_index"]), []).append(one)
         for node in _about(one):
             by_node.setdefault(node, []).append(one)
-    path = [max(tries, key=lambda one: (one["ended"], one["id"]))]
+    by_end = sorted(tries, key=_end)
+    path = [by_end[-1]]
     while True:
         last = path[-1]
-        before = [one for one in tries if one["id"] != last["id"] and one["ended"] <= last["started"] + _SLACK]
-        before = [one for one in before if (one["started"], one["id"]) < (last["started"], last["id"])]
-        if not before:
-            break
-        wanted = {one["id"] for node in _needs(last) for one in by_node.get(node, ())}
-        same = {
-            one["id"] for one in tries if (one["task_id"], one["map_index"]) == (last["task_id"], last["map_index"])
-        }
-        direct = [one for one in before if one["id"] in wanted | same]
-        path.append(max(direct or before, key=lambda one: (one["ended"], one["id"])))
-    return [one["id"] for one in reversed(path)]
+        direct = [one for node in _needs(last) for one in by_node.get(node, ())]
+        direct += by_task[last["task_id"], last["map_index"]]
+        direct = [one for one in direct if _is_before(one, last)]
+        if direct:
+            path.append(max(direct, key=_end))
+            continue
+        ended = by_end[: bisect_right(by_end, last["started"] + _SLACK, key=lambda one: one["ended"])]
+        earlier = next((one for one in reversed(ended) if _is_before(one, last)), None)
+        if earlier is None:
+            return [one["id"] for one in reversed(path)]
+        path.append(earlier)
 
 
 #: Seconds by which a task may seem to begin before its predecessor ended: it records its end a moment early or late.
 _SLACK = 0.5
+
+
+def _end(one: dict[str, Any]) -> tuple[float, int]:
+    return one["ended"], one["id"]
+
+
+def _is_before(one: dict[str, Any], last: dict[str, Any]) -> bool:
+    ended = one["ended"] <= last["started"] + _SLACK
+    return bool(ended and (one["started"], one["id"]) < (last["started"], last["id"]))
 
 
 def _about(one: dict[str, Any]) -> set[str]:

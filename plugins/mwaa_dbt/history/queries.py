@@ -18,6 +18,7 @@ from mwaa_dbt.history.record import FAILED
 Rows = list[dict[str, Any]]
 _SEEN = "(:dags is null or runs.dag_id in (select value from json_each(:dags)))"
 _FAILED = f"results.status in {FAILED!r}"
+_PASSED = "and results.status in ('pass', 'success')"
 _RESULT = (
     "nodes.unique_id as node, nodes.name, nodes.resource_type, results.status, results.started, results.seconds, "
     "results.worker_seconds, results.failures, results.rows, results.message, results.checksum, results.compiled_sql, "
@@ -120,24 +121,27 @@ def results(
 
 def failing_tests(index: Index, dags: Collection[str] | None = None, since: float = 0.0) -> Rows:
     """Return the tests that failed since then, with their failures, last status, and when they last passed."""
+    # Of each test the latest result, and the latest that passed, are one look into the index of nodes and times.
+    latest = (
+        "from results join runs on runs.id = results.run where results.node = failing.node "
+        f"and {_SEEN} {{which}} order by results.started desc limit 1"
+    )
     found = index.rows(
-        "select nodes.id, nodes.unique_id as node, nodes.name, count(*) as failed, max(results.started) as last_failed "
-        f"from results join nodes on nodes.id = results.node join runs on runs.id = results.run where {_FAILED} "
+        "with failing as (select results.node, count(*) as failed, max(results.started) as last_failed from results "
+        f"join nodes on nodes.id = results.node join runs on runs.id = results.run where {_FAILED} "
         f"and nodes.resource_type in ('test', 'unit_test') and results.started >= :since and {_SEEN} "
-        "group by nodes.id order by last_failed desc limit 200",
+        "group by results.node order by last_failed desc limit 200) "
+        "select nodes.unique_id as node, nodes.name, failing.failed, failing.last_failed, "
+        f"(select results.started {latest.format(which=_PASSED)}) as last_passed, "
+        "results.status, results.failures, results.message, results.started, runs.dag_id, runs.run_id "
+        "from failing join nodes on nodes.id = failing.node "
+        f"join results on results.rowid = (select results.rowid {latest.format(which='')}) "
+        "join runs on runs.id = results.run order by last_failed desc",
         {"dags": _json(dags), "since": since},
     )
     for row in found:
-        node = row.pop("id")
-        latest = (
-            "select results.status, results.failures, results.message, results.started, runs.dag_id, runs.run_id "
-            f"from results join runs on runs.id = results.run where results.node = :node and {_SEEN} "
-            "order by results.started desc limit 1"
-        )
-        row["latest"] = index.rows(latest, {"node": node, "dags": _json(dags)})[0]
-        passed = latest.replace("order by", "and results.status in ('pass', 'success') order by")
-        found_passed = index.rows(passed, {"node": node, "dags": _json(dags)})
-        row["last_passed"] = found_passed[0]["started"] if found_passed else None
+        names = ("status", "failures", "message", "started", "dag_id", "run_id")
+        row["latest"] = {name: row.pop(name) for name in names}
         row["failing"] = row["latest"]["status"] in FAILED
     return found
 
