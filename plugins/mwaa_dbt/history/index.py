@@ -1,4 +1,4 @@
-"""A copy of history on this machine, in SQLite, that answers in milliseconds what the bucket would in minutes.
+"""A copy of history on this machine, in SQLite, that answers at once what the bucket would in minutes.
 
 It holds nothing of its own: removed, it is made again. Several processes may use one (the workers of a web server):
 SQLite's write-ahead log lets all read while one writes. Standard library only.
