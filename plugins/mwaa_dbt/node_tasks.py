@@ -173,8 +173,7 @@ def create(
     name = meta.operator_class.removeprefix(_STOCK_OPERATORS)
     arguments["node_ids"] = node_ids
     if name == "DbtTestVirtualenvOperator":
-        # A failed test fails again on the same data; a lost connection is worth no more than a click.
-        arguments |= {"retries": 0, "resolve": resolve}
+        arguments["resolve"] = resolve
     if copies is not None:
         arguments["extra_context"] = meta.extra_context
         return copies.make(getattr(node_operators, name), meta.id, dag, group, arguments)

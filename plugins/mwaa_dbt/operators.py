@@ -19,9 +19,9 @@ from cosmos.dbt.graph import DbtNode
 from cosmos.hooks.subprocess import FullOutputSubprocessResult
 from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
 
-from mwaa_dbt import alerts, left_out, results, settings
+from mwaa_dbt import alerts, errors, left_out, results, settings
 from mwaa_dbt.compat import AirflowSkipException
-from mwaa_dbt.errors import ConfigurationError, DbtError, DbtTestsFailed
+from mwaa_dbt.errors import ConfigurationError
 from mwaa_dbt.history import task as history
 from mwaa_dbt.lean import LeanOperator
 from mwaa_dbt.process import DbtProcess, DbtRequest, start
@@ -73,8 +73,7 @@ class PrebuiltVirtualenv(LeanOperator):
         """Run the command as the run's form asks for it.
 
         Raises:
-            DbtTestsFailed: if only tests failed (never retried).
-            DbtError: if dbt failed otherwise.
+            DbtError: if dbt failed; one that isn't retried (DbtFailedForGood) if the next try would fail, too.
             ConfigurationError: if virtualenv, project or connection are not as they should be (never retried).
             AirflowSkipException: if the task was cleared, and the run leaves it out.
         """
@@ -195,9 +194,7 @@ class PrebuiltVirtualenv(LeanOperator):
         text = f"dbt {verb} failed{f' ({file})' if file else ''}: {what}"
         if hint := outcome.hint():
             text = f"{text}\n{hint}"
-        error = (DbtTestsFailed if outcome.only_tests_failed else DbtError)(text)
-        error.outcome = outcome
-        raise error
+        raise errors.of_outcome(text, outcome)
 
     def on_kill(self) -> None:
         """End dbt and its queries."""

@@ -24,7 +24,7 @@ OPTIONS: dict[str, Option] = {
     "target": Option("dev", "dbt target of runs that name none"),
     "connection": Option("{project}_{target}", "pattern of the warehouse connection's id"),
     "pool": Option("default_pool", "Airflow pool of the dbt tasks; it must exist"),
-    "retries": Option("2", "retries of a model, seed or snapshot (tests have none)"),
+    "retries": Option("2", "retries of a dbt task whose error may pass by itself"),
     "retry_delay": Option("300", "seconds between two tries"),
     "warm": Option("True", "keep one dbt process per project warm on each worker and fork it per task"),
     "task_scope": Option("True", "a worker that parses a DAG file for one task builds that task only"),

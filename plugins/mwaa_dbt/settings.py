@@ -49,7 +49,7 @@ def pool() -> str:
 
 
 def retries() -> int:
-    """Return how often a model, seed or snapshot is retried."""
+    """Return how often a task is retried whose error may pass by itself (causes.py)."""
     return number("retries")
 
 

@@ -53,7 +53,7 @@ def test_run_says_so_and_names_the_node(broken: Broken) -> None:
     done, _ = broken
     assert done.status == 1
     assert done.data["succeeded"] is False
-    assert f"{MODEL_TASK} failed (try 3)" in done.stderr
+    assert f"{MODEL_TASK} failed (try 1)" in done.stderr
     assert "carrier_days" in done.stderr
     assert "no_such_column" in done.stderr
 
@@ -70,8 +70,8 @@ def test_what_needs_it_waits_and_everything_else_runs(broken: Broken) -> None:
     assert found["marts.routes.test"] == found["marts.airport_days.run"] == "success"
 
 
-def test_a_model_is_retried_and_a_test_is_not(broken: Broken) -> None:
-    assert tries(broken[0].transform, MODEL_TASK) == 3
+def test_wrong_sql_and_a_failed_test_are_not_tried_again(broken: Broken) -> None:
+    assert tries(broken[0].transform, MODEL_TASK) == 1
     assert tries(broken[0].transform, TEST_TASK) == 1
 
 
@@ -85,14 +85,15 @@ def test_each_failed_task_sends_one_message_with_dbts_error(environment: LocalEn
     assert "*File:* models/marts/carrier_days.sql" in text
     assert f"*DAG:* {TRANSFORM}\n" in text
     assert f"*Run:* {done.transform.run_id}\n" in text
-    assert "*Try:* 3" in text
+    assert "*Try:* 1" in text
+    assert "*Tried:* not again, it would only fail again: the SQL is wrong" in text
     assert "*Owner:* analytics" in text
     of_test = alerts[TEST_TASK]
     assert "between_aircraft_use_days_flown" in of_test
     assert re.search(r"Got \d+ results, configured to fail if != 0", of_test)
     assert re.search(r"\*Test:\* `between_aircraft_use_days_flown\S*` · \d+ rows\n```\s*select", of_test)
     assert "*Owner:* fleet" in of_test
-    assert "*Try:* 1" in of_test
+    assert "*Tried:* not again, it would only fail again: a test failed on the data" in of_test
 
 
 def test_the_messages_link_answers_and_is_the_tasks(broken: Broken) -> None:
@@ -113,7 +114,7 @@ def test_the_log_has_dbts_lines_once_and_names_node_and_error(environment: Local
     assert not [record for record in log if "\x1b" in str(record)]
     raised = [detail for record in log for detail in record.get("error_detail") or ()]
     assert len(raised) == 1, raised
-    assert raised[0]["exc_type"] == "DbtError"
+    assert raised[0]["exc_type"] == "DbtFailedForGood"
     assert "model carrier_days" in raised[0]["exc_value"]
     assert "models/marts/carrier_days.sql" in raised[0]["exc_value"]
     assert "no_such_column" in raised[0]["exc_value"]

@@ -73,4 +73,4 @@ def test_the_zoo_has_every_kind_of_node(plain: Path) -> None:
 def test_operator_arguments_of_a_nodes_meta_reach_its_tasks(dbt_root: Path) -> None:
     task = rendering.ours("zoo").get_task("all.fct_orders.run")
     assert (task.retries, task.pool, task.owner) == (5, "warehouse", "carla")
-    assert rendering.ours("zoo").get_task("all.fct_orders.test").retries == 0
+    assert rendering.ours("zoo").get_task("all.fct_orders.test").retries == 5

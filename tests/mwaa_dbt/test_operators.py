@@ -18,7 +18,7 @@ import psutil
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from mwaa_dbt import operators
-from mwaa_dbt.errors import DbtError, DbtTestsFailed
+from mwaa_dbt.errors import DbtError, DbtFailedForGood, DbtTestsFailed
 from mwaa_dbt.process import DbtProcess, DbtRequest
 
 from tests.mwaa_dbt import rendering
@@ -128,7 +128,8 @@ def test_a_failing_model_fails_in_dbts_words(warehouse: Path) -> None:
     assert "model fct_divided" in words
     assert "Could not convert string 'many' to INT32" in words
     assert "exit code" not in words
-    assert not isinstance(error.value, AirflowFailException), "a retry may mend it"
+    assert isinstance(error.value, AirflowFailException), "the data stays what it is"
+    assert words.endswith("Not tried again, since it would only fail again: the data doesn't fit.")
     assert [node.name for node in error.value.outcome.failed_nodes] == ["model fct_divided"]
 
 
@@ -144,6 +145,12 @@ def test_a_failing_test_is_never_retried(warehouse: Path) -> None:
 def test_a_node_that_dbt_doesnt_know_is_no_success(warehouse: Path, workspace: Path) -> None:
     (workspace / "zoo" / "models" / "intermediate" / "int_alone.sql").unlink()
     with pytest.raises(DbtError, match="build the manifest again"):
+        execute("int_alone_run")
+
+
+def test_a_model_of_a_table_that_is_missing_is_never_retried(warehouse: Path, workspace: Path) -> None:
+    (workspace / "zoo" / "models" / "intermediate" / "int_alone.sql").write_text("select * from no_such_table")
+    with pytest.raises(DbtFailedForGood, match=r"Not tried again.*: a table, view, schema or function is missing"):
         execute("int_alone_run")
 
 
@@ -183,6 +190,8 @@ def test_the_warehouse_file_being_locked_has_a_hint(warehouse: Path, venv: Path)
         assert holder.stdout
         assert holder.stdin
         holder.stdout.readline()
-        with pytest.raises(DbtError, match=r"(?s)Could not set lock on file.*one slot \(\[mwaa_dbt\] pool\)"):
+        with pytest.raises(DbtError, match=r"(?s)Could not set lock on file.*one slot \(\[mwaa_dbt\] pool\)") as error:
             execute("fct_divided.run")
         holder.stdin.close()
+    assert not isinstance(error.value, AirflowFailException), "it passes"
+    assert "The next try may succeed (the warehouse was busy)" in str(error.value)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mwaa_dbt.alerts import owners, silences
 from mwaa_dbt.alerts.event import Event, FailedTest, Route, RunKey
+from mwaa_dbt.causes import Cause
 from mwaa_dbt.compat import redact
 from mwaa_dbt.results import NodeResult, Outcome
 
@@ -27,7 +29,16 @@ def failure(context: Mapping[str, Any]) -> Event:
         text = "\n".join(filter(None, (outcome.error_text(), outcome.hint())))
     else:
         text = str(exception) if exception else LOST
-    return _event("failed", context, failed, text or type(exception).__name__, lost=exception is None)
+    event = _event("failed", context, failed, text or type(exception).__name__, lost=exception is None)
+    return replace(event, tries=_tries(getattr(exception, "cause", None), event.try_number))
+
+
+def _tries(cause: Cause | None, number: int) -> str:
+    if cause is None:
+        return ""
+    if not cause.passes:
+        return f"not again, it would only fail again: {cause.name}"
+    return f"{'once' if number < 2 else f'{number} times'}: {cause.name}"
 
 
 def warning(context: Mapping[str, Any], outcome: Outcome) -> Event:

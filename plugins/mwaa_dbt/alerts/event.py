@@ -70,6 +70,8 @@ class Event:
     try_number: int = 0
     log_url: str = ""
     file: str = ""
+    #: Whether the task was tried again, and why (not).
+    tries: str = ""
     #: Whether there is no exception: somebody else had to say that the task is gone.
     lost: bool = False
     tests: tuple[FailedTest, ...] = ()

@@ -180,6 +180,7 @@ def failure_blocks(event: Event, before: dict[str, Any] | None = None, again: bo
         "Run": event.run_id,
         "Task": event.task,
         "Try": str(event.try_number) if event.try_number > 0 else "",
+        "Tried": event.tries,
         "Owner": event.route.owner,
         "File": event.file,
     }
