@@ -6,8 +6,9 @@ by its tests (or as its `meta.test_behavior` says).
 Begins with a look at the sources: what hangs below a stale one is skipped, the rest runs.
 
 Runs when `flights_load` has loaded a day, every morning at six (UTC), and by hand: *Trigger* takes dbt's `select` and
-`exclude`, a full refresh, another target and extra vars. Never at the same time as `flights_init`: whichever comes
-second waits.
+`exclude`, a full refresh, another target, extra vars, and a first and last day. Without days, `fct_flights` takes each
+day whose raw rows have changed; with them, those days and no other. Never at the same time as `flights_init`:
+whichever comes second waits.
 
 **When it fails:** the alert carries dbt's own error. Fix the model, release, then clear the failed task: it and what
 waits for it run again.
@@ -27,7 +28,7 @@ with DAG(
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 6 * * *", timezone="UTC"), assets=[FLIGHTS_LOADED]),
     catchup=False,
     max_active_runs=1,  # two runs would write the same tables
-    params=flights.run_params(freshness=True),
+    params=flights.run_params(freshness=True, window=True),
     default_args=alerting_defaults(),
     tags=["flights", "dbt"],
     doc_md=__doc__,

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
 from mwaactl.release.rest import PAGE, Rest, RestError
 from mwaactl.release.steps import Steps
+
+_T = TypeVar("_T")
 
 ENDED = ("success", "failed")
 _DONE = ("success", "failed", "skipped", "upstream_failed", "removed")
@@ -76,18 +78,7 @@ def trigger(environment: Environment, dag_id: str, conf: dict[str, Any], unpause
     or when Airflow refuses the parameters.
     """
     rest = Rest(environment)
-    path = f"/dags/{quote(dag_id, safe='')}"
-    try:
-        dag = rest.call("GET", path)
-    except RestError as error:
-        if error.status != 404:
-            raise
-        known = ", ".join(sorted(one["dag_id"] for one in rest.all("/dags", "dags"))) or "none"
-        raise Problem(f"{environment.name} has no DAG {dag_id}.", f"The DAGs are: {known}.") from error
-    if dag.get("is_paused"):
-        if not unpause:
-            raise Problem(f"{dag_id} is paused: its run would wait.", "Unpause it in Airflow, or add --unpause.")
-        rest.call("PATCH", path, {"update_mask": "is_paused"}, {"is_paused": False})
+    path = ready(rest, dag_id, unpause)
     # Told beforehand, so that a request which is sent again after a lost answer starts no second run.
     run_id = f"mwaactl__{datetime.now(UTC):%Y%m%dT%H%M%SZ}__{secrets.token_hex(3)}"
     body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
@@ -98,6 +89,37 @@ def trigger(environment: Environment, dag_id: str, conf: dict[str, Any], unpause
             return run_id
         raise Problem(f"{dag_id} refused the run: {error.what}", "Correct the parameters (--conf).") from error
     return run_id
+
+
+def ready(rest: Rest, dag_id: str, unpause: bool = False) -> str:
+    """Return the API's path of `dag_id`, whose runs can start.
+
+    Raises Problem when there is no such DAG, or when it is paused and `unpause` isn't set.
+    """
+    path = f"/dags/{quote(dag_id, safe='')}"
+    try:
+        dag = rest.call("GET", path)
+    except RestError as error:
+        if error.status != 404:
+            raise
+        known = ", ".join(sorted(one["dag_id"] for one in rest.all("/dags", "dags"))) or "none"
+        raise Problem(f"{rest.environment.name} has no DAG {dag_id}.", f"The DAGs are: {known}.") from error
+    if dag.get("is_paused"):
+        if not unpause:
+            raise Problem(f"{dag_id} is paused: its run would wait.", "Unpause it in Airflow, or add --unpause.")
+        rest.call("PATCH", path, {"update_mask": "is_paused"}, {"is_paused": False})
+    return path
+
+
+def listed(rest: Rest, **wanted: Any) -> list[dict[str, Any]]:
+    """Return the runs that `wanted` (fields of Airflow's `dagRuns/list`) asks for, the latest first."""
+    found: list[dict[str, Any]] = []
+    while True:
+        body = {**wanted, "order_by": "-run_after", "page_offset": len(found), "page_limit": PAGE}
+        page = rest.call("POST", "/dags/~/dagRuns/list", body=body)
+        found += page["dag_runs"]
+        if not page["dag_runs"] or len(found) >= page["total_entries"]:
+            return found
 
 
 def read(rest: Rest, dag_id: str, run_id: str) -> Run:
@@ -141,7 +163,7 @@ def wait(
     deadline = time.monotonic() + limit
     with steps.step(dag_id) as told:
         while True:
-            run = _patiently(lambda: read(rest, dag_id, run_id), told, every)
+            run = patiently(lambda: read(rest, dag_id, run_id), told, every)
             told(run.words())
             if run.state in ENDED:
                 return run
@@ -153,7 +175,8 @@ def wait(
             time.sleep(every)
 
 
-def _patiently(ask: Callable[[], Run], told: Callable[[str], None], interval: float) -> Run:
+def patiently(ask: Callable[[], _T], told: Callable[[str], None], interval: float) -> _T:
+    """Return what `ask` returns; web servers may be silent for a while."""
     began = time.monotonic()
     while True:
         try:

@@ -77,7 +77,7 @@ class PrebuiltVirtualenv(LeanOperator):
             ConfigurationError: if virtualenv, project or connection are not as they should be (never retried).
             AirflowSkipException: if the task was cleared, and the run leaves it out.
         """
-        form = RunForm.of(context["params"], settings.target())
+        form = RunForm.of_run(context, settings.target())
         self.follow(form, left_out.nodes(self.node_ids, context))
         # Past DbtVirtualenvBaseOperator, which would log the result and delete temporary virtualenvs.
         return super(DbtVirtualenvBaseOperator, self).execute(context, **kwargs)

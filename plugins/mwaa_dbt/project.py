@@ -79,6 +79,7 @@ class DbtProject:
         whole: bool = False,
         tests: bool = False,
         freshness: bool = False,
+        window: bool = False,
     ) -> dict[str, Param]:
         """Return the trigger form for DAGs of this project: select, exclude, full refresh, target, vars.
 
@@ -88,8 +89,10 @@ class DbtProject:
             tests: for a DAG of tests only: no full refresh.
             freshness: sources are looked at first (task ``source_freshness``): what hangs below a stale one is
                 skipped, unless the form says not to.
+            window: with first and last day; models get them, or the run's data interval, as the vars window_start and
+                window_end.
         """
-        return run_form.params(settings.target(), targets, whole, tests, freshness)
+        return run_form.params(settings.target(), targets, whole, tests, freshness, window)
 
     def task_group(
         self,

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
+from mwaa_dbt import window
 from mwaa_dbt.errors import SelectionError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 TARGETS = ("dev", "stage", "prod")
 _METHODS = (
@@ -43,8 +48,17 @@ class RunForm:
         return bool(self.select or self.exclude)
 
     @classmethod
-    def of(cls, params: Mapping[str, Any], default_target: str) -> RunForm:
+    def of_run(cls, context: Context, default_target: str) -> RunForm:
+        """Return the wishes of the run of `context`. Raises SelectionError, as `of` does."""
+        return cls.of(context["params"], default_target, window.data_interval(context))
+
+    @classmethod
+    def of(
+        cls, params: Mapping[str, Any], default_target: str, interval: tuple[datetime, datetime] | None = None
+    ) -> RunForm:
         """Return the wishes in a run's `params`; DAGs without the form have none.
+
+        Where the form has a window, it becomes dbt vars; if it is left empty, the run's data `interval` does.
 
         Raises:
             SelectionError: in words, if a value can't be used.
@@ -52,13 +66,17 @@ class RunForm:
         target = params.get("target") or default_target
         if not isinstance(target, str) or not _NAME.fullmatch(target):
             raise SelectionError(f"target must be the name of a dbt target, but is {target!r}.")
+        full_refresh = _switch(params, "full_refresh")
+        asked = window.of(params, interval)
+        # What is built from scratch has no rows outside of a window that could stay.
+        own = {} if asked is None or full_refresh else asked.dbt_vars()
         return cls(
             select=_terms(params, "select"),
             exclude=_terms(params, "exclude"),
-            full_refresh=_switch(params, "full_refresh"),
+            full_refresh=full_refresh,
             target=target,
             target_given=target != default_target,
-            vars=_vars(params),
+            vars={**own, **_vars(params)},
             freshness=_switch(params, "freshness", default=True),
         )
 
@@ -69,6 +87,7 @@ def params(
     whole: bool = False,
     tests: bool = False,
     freshness: bool = False,
+    windowed: bool = False,
 ) -> dict[str, Param]:
     """Return the trigger form of a DAG that runs dbt nodes.
 
@@ -78,6 +97,7 @@ def params(
         whole: the DAG always builds all nodes anew.
         tests: the DAG runs tests only.
         freshness: the DAG looks at its sources first.
+        windowed: its incremental models take a window of days.
 
     Airflow checks what is entered against these schemas before a run exists. The first task checks the rest, selection
     syntax included: Airflow would refuse that with the regular expression it doesn't match, the task does it in words.
@@ -128,7 +148,7 @@ def params(
     if tests:
         del form["full_refresh"]
     if not whole:
-        return form
+        return {**form, **(window.params() if windowed else {})}
     always = Param(True, type="boolean", const=True, title="Full refresh", description="This DAG builds from scratch.")
     return {name: param for name, param in form.items() if name not in ("select", "exclude")} | {"full_refresh": always}
 

@@ -13,6 +13,7 @@ from mwaa_dbt.compat import DownstreamTasksSkipped
 from mwaa_dbt.errors import SelectionError
 from mwaa_dbt.left_out import UNSELECTED
 from mwaa_dbt.run_form import RunForm
+from mwaa_dbt.window import END, START
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,8 +39,10 @@ class SelectNodes(BaseOperator):
             SelectionError: if the form can't be followed, in words for the person who filled it in.
         """
         _check_fields(getattr(context.get("dag_run"), "conf", None) or {}, self.dag.params)
-        form = RunForm.of(context["params"], settings.target())
+        form = RunForm.of_run(context, settings.target())
         self.log.info("Target %s%s", form.target, ", full refresh" if form.full_refresh else "")
+        if START in form.vars:
+            self.log.info("Window from %s until before %s UTC", form.vars[START], form.vars[END])
         if not form.partial:
             self.log.info("Every node runs.")
             return
@@ -54,13 +57,3 @@ class SelectNodes(BaseOperator):
         if skipped:
             context["ti"].xcom_push(key=UNSELECTED, value=skipped)
             raise DownstreamTasksSkipped(tasks=skipped)
-
-
-def _check_fields(conf: Mapping[str, Any], known: Iterable[str]) -> None:
-    # Airflow takes any field; a misspelt `select` would run everything.
-    names = list(known)
-    for name in conf:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise SelectionError(f"The form has no field {name!r}.{hint} Its fields: {', '.join(names)}.")

@@ -45,19 +45,20 @@ def test_paths_are_absolute(parsed: Parsed, dags_folder: Path) -> None:
     assert places - {""} == {str(dags_folder / "dbt" / "flights")}
 
 
-def test_tests_have_no_retries_and_models_have(parsed: Parsed) -> None:
+def test_models_and_tests_have_retries(parsed: Parsed) -> None:
     tasks = parsed(None)["dags"]["flights_transform"]["tasks"].values()
     by_verb: dict[str, set[int]] = {}
     for task in tasks:
         if task["command"]:
             by_verb.setdefault(task["command"][0], set()).add(task["retries"])
-    assert by_verb["test"] == {0}
-    assert by_verb["run"] == by_verb["build"] == {2}
+    assert by_verb["test"] == by_verb["run"] == by_verb["build"] == {2}
 
 
 def test_the_form_is_on_the_transforming_dags_only(parsed: Parsed) -> None:
     dags = parsed(None)["dags"]
-    assert dags["flights_transform"]["params"] == ["exclude", "freshness", "full_refresh", "select", "target", "vars"]
+    assert dags["flights_transform"]["params"] == [
+        "exclude", "first_day", "freshness", "full_refresh", "last_day", "select", "target", "vars",
+    ]  # fmt: skip
     assert dags["flights_tests"]["params"] == ["exclude", "select", "target", "vars"]
     assert dags["flights_init"]["params"] == ["full_refresh", "target", "vars"]
     assert dags["flights_load"]["params"] == []

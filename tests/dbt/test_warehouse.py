@@ -98,6 +98,34 @@ def test_any_order_and_any_repetition_give_the_same_tables(
         assert rebuilt[table] == expected[table], table
 
 
+def window(first: str, end: str) -> list[str]:
+    return ["--vars", json.dumps({"window_start": f"{first} 00:00:00", "window_end": f"{end} 00:00:00"})]
+
+
+def test_windows_in_any_order_twice_and_overlapping_give_the_same_tables(
+    dbt: Dbt, landing: Path, in_order: Path, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    days = "select flight_date::text, count(*) from dev_marts.fct_flights group by all order by all"
+    dbt.run(load(landing, "planes"), DATA_ONLY, warehouse=warehouse)  # the table is there, and empty
+    dbt.run(
+        *(load(landing, table, day) for table, day in loads(D1, D2, D3)), ["build", *window(D3, "2013-01-04")],
+        warehouse=warehouse,
+    )  # fmt: skip
+    assert rows(warehouse, days) == [(D3, 914)], "the window's days and no other; its tests ask for no other"
+    dbt.run([*DATA_ONLY, *window(D1, D3)], [*DATA_ONLY, *window(D2, "2013-01-04")], warehouse=warehouse)
+    expected, found = content(in_order), content(warehouse)
+    for table in expected:
+        assert found[table] == expected[table], table
+
+
+def test_a_window_that_ends_before_it_starts_is_refused(dbt: Dbt, in_order: Path, tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    warehouse.write_bytes(in_order.read_bytes())
+    (outcome,) = dbt.run(["run", "-s", "fct_flights", *window(D2, D1)], warehouse=warehouse, fails=True)
+    assert "The window ends before it starts: 2013-01-02 00:00:00 to 2013-01-01 00:00:00" in told(outcome)
+
+
 def test_a_reloaded_day_replaces_its_rows_and_nothing_else(
     dbt: Dbt, landing: Path, in_order: Path, tmp_path: Path
 ) -> None:

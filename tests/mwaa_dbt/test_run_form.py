@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import ParamValidationError
-from mwaa_dbt import run_form
+from mwaa_dbt import run_form, window
 from mwaa_dbt.errors import SelectionError
 from mwaa_dbt.run_form import RunForm
 
@@ -142,3 +143,56 @@ def test_a_dag_without_the_form_runs_everything(dbt_root: Path) -> None:
 
     assert "select_nodes" not in rendering.ours("zoo").task_ids
     assert not RunForm.of({}, "dev").partial
+
+
+JANUARY = (datetime(2013, 1, 1, tzinfo=UTC), datetime(2013, 2, 1, tzinfo=UTC))
+JANUARY_VARS = {"window_start": "2013-01-01 00:00:00", "window_end": "2013-02-01 00:00:00"}
+EMPTY = {"first_day": None, "last_day": None}
+
+
+def test_the_window_comes_from_the_form_then_from_the_data_interval_then_there_is_none() -> None:
+    asked = {"first_day": "2013-01-01", "last_day": "2013-01-31"}
+    other = (JANUARY[1], JANUARY[1] + timedelta(days=1))
+    assert RunForm.of(asked, "dev", other).vars == JANUARY_VARS
+    assert RunForm.of(EMPTY, "dev", JANUARY).vars == JANUARY_VARS
+    assert RunForm.of(EMPTY, "dev").vars == {}
+    assert RunForm.of({}, "dev", JANUARY).vars == {}, "a form without the fields has no window"
+    assert RunForm.of({**asked, "full_refresh": True}, "dev").vars == {}, "from scratch is from scratch"
+    assert RunForm.of({**asked, "vars": {"a": 1}}, "dev").vars == {**JANUARY_VARS, "a": 1}
+
+
+def test_a_data_interval_without_length_or_none_at_all_is_no_window() -> None:
+    assert window.data_interval({}) is None
+    assert window.data_interval({"data_interval_start": None, "data_interval_end": None}) is None
+    assert window.data_interval({"data_interval_start": JANUARY[0], "data_interval_end": JANUARY[0]}) is None
+    east = timezone(timedelta(hours=5))
+    moved = {"data_interval_start": JANUARY[0].astimezone(east), "data_interval_end": JANUARY[1].astimezone(east)}
+    assert RunForm.of_run({"params": EMPTY, **moved}, "dev").vars == JANUARY_VARS
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        (
+            "2013-02-01",
+            "2013-01-01",
+            "The window ends before it starts: first_day is 2013-02-01, last_day is 2013-01-01",
+        ),
+        ("2013-02-01", None, "first_day and last_day: give both"),
+        ("", "2013-02-01", "first_day and last_day: give both"),
+        ("2013-02-30", "2013-03-01", "first_day must be a day like 2013-01-31, but is '2013-02-30'"),
+        ("2013-02-01", 5, "last_day must be a day like 2013-01-31, but is 5"),
+    ],
+)
+def test_a_window_that_is_none_is_refused_in_words(first: Any, last: Any, words: str) -> None:
+    with pytest.raises(SelectionError, match=words):
+        RunForm.of({"first_day": first, "last_day": last}, "dev")
+
+
+def test_airflow_lets_days_through_and_texts_not() -> None:
+    with DAG("form", schedule=None, params=run_form.params("dev", windowed=True)) as dag:
+        pass
+    assert filled_in(dag, {"first_day": "2013-01-01", "last_day": "2013-01-31"})["last_day"] == "2013-01-31"
+    assert filled_in(dag, {})["first_day"] is None
+    with pytest.raises(ParamValidationError):
+        filled_in(dag, {"first_day": "yesterday"})

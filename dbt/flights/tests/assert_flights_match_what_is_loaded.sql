@@ -1,4 +1,5 @@
--- The incremental table holds, day by day, as many flights as staging: no day was missed, doubled or left behind.
+-- The incremental table holds, day by day, as many flights as staging: no day was missed, doubled or left behind. In a run
+-- with a window, of the window's days: the others may wait for a run of their own.
 {{ config(meta={'owner': 'data-engineering'}) }}
 
 with
@@ -30,4 +31,8 @@ select
 from loaded
 full outer join built
     on loaded.flight_date = built.flight_date
-where coalesce(loaded.flights, 0) <> coalesce(built.flights, 0)
+where
+    coalesce(loaded.flights, 0) <> coalesce(built.flights, 0)
+    {% if has_window() %}
+    and {{ in_window('coalesce(loaded.flight_date, built.flight_date)') }}
+    {% endif %}

@@ -1,7 +1,7 @@
 {#
   Rebuilt by whole days: a run takes each day whose raw rows aren't the ones this table was made from, be the day new, late
-  or loaded again, and replaces it. So neither order nor repetition matters. unique_key is the day because that is what is
-  replaced; that flight_id is unique is tested.
+  or loaded again, and replaces it; a run with a window takes the window's days. So neither order nor repetition matters.
+  unique_key is the day because that is what is replaced; that flight_id is unique is tested.
 #}
 {{ config(
     materialized='incremental',
@@ -19,7 +19,7 @@ classified as (
 
 ),
 
-{% if is_incremental() %}
+{% if is_incremental() and not has_window() %}
 
 present_days as (
 
@@ -77,7 +77,9 @@ final as (
         distance_miles,
         loaded_at
     from classified
-    {% if is_incremental() %}
+    {% if is_incremental() and has_window() %}
+    where {{ in_window('flight_date') }}
+    {% elif is_incremental() %}
     where flight_date in (select days.flight_date from days)
     {% endif %}
 

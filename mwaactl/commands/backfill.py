@@ -1,0 +1,122 @@
+"""mwaactl backfill: days again, in one command."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mwaactl.commands._run import limit
+from mwaactl.commands.release import as_json, environment_of, environment_options
+from mwaactl.errors import FAILED, INTERRUPTED, Problem
+
+if TYPE_CHECKING:
+    from mwaactl.environments import Environment
+    from mwaactl.release.backfilling import Days
+    from mwaactl.release.steps import Steps
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@click.argument("dag_id", metavar="DAG")
+@environment_options
+@click.option("--from", "first", type=_DAY, required=True, help="The first day.")
+@click.option("--to", "last", type=_DAY, required=True, help="The last day; it is included.")
+@click.option("--max-active", "active", default=4, show_default=True, type=click.IntRange(1), help="Runs at a time.")
+@click.option("--then", "then", metavar="DAG", help="When all days have succeeded: one run of this DAG over them.")
+@click.option("--unpause", is_flag=True, help="Unpause the DAGs if they are paused.")
+@limit
+@as_json
+def backfill(
+    dag_id: str,
+    name: str,
+    source: Path,
+    first: datetime,
+    last: datetime,
+    active: int,
+    then: str | None,
+    unpause: bool,
+    timeout: int,
+    form: str,
+) -> None:
+    """Run DAG again for each day: by Airflow's backfill, days that had a run before included.
+
+    A DAG whose trigger form has a first and last day gets one run with these days instead. Exit status 0 only if every
+    run succeeded.
+    """
+    from mwaactl.release import backfilling
+    from mwaactl.release.steps import shown
+
+    days = backfilling.Days(first.date(), last.date())
+    environment = environment_of(name, source)
+    windowed = backfilling.has_window(environment, dag_id)
+    if then and not backfilling.has_window(environment, then):
+        raise Problem(
+            f"{then} takes no first and last day.", "`params=project.run_params(window=True)` in its DAG file."
+        )
+    done: list[dict[str, Any]] = []
+    try:
+        with shown() as steps:
+            good = (_window if windowed else _days)(environment, dag_id, days, active, unpause, timeout, steps, done)
+            if then and good:
+                good = _window(environment, then, days, active, unpause, timeout, steps, done)
+    except KeyboardInterrupt:
+        raise Problem(
+            "Interrupted; what was started goes on.", "In the UI, *Backfills* pauses or cancels it.", INTERRUPTED
+        ) from None
+    if form == "json":
+        click.echo(json.dumps({"succeeded": good, "steps": done}, indent=1))
+    else:
+        for one in done:
+            click.echo(f"{one['dag_id']}: {_words(one)}")
+    if not good:
+        for one in done:
+            for run in one.get("runs", [one]):
+                if run["state"] != "success":
+                    click.echo(f"{run['state']}: {one['dag_id']} {run.get('dag_run_id') or run['run_id']}", err=True)
+        raise SystemExit(FAILED)
+
+
+def _days(
+    environment: "Environment",
+    dag_id: str,
+    days: "Days",
+    active: int,
+    unpause: bool,
+    seconds: int,
+    steps: "Steps",
+    done: list[dict[str, Any]],
+) -> bool:
+    from mwaactl.release import backfilling
+
+    started = backfilling.start(environment, dag_id, days, active, unpause)
+    ended = backfilling.follow(environment, started, steps, seconds)
+    done.append(ended.as_data())
+    return not ended.failed
+
+
+def _window(
+    environment: "Environment",
+    dag_id: str,
+    days: "Days",
+    _: int,
+    unpause: bool,
+    seconds: int,
+    steps: "Steps",
+    done: list[dict[str, Any]],
+) -> bool:
+    from mwaactl.release import backfilling, runs
+
+    run_id = runs.trigger(environment, dag_id, backfilling.conf(days), unpause)
+    run = runs.wait(environment, dag_id, run_id, steps, seconds)
+    done.append(run.as_data())
+    return run.succeeded
+
+
+def _words(one: dict[str, Any]) -> str:
+    if "runs" not in one:
+        return f"{one['run_id']} {one['state']}"
+    succeeded = sum(run["state"] == "success" for run in one["runs"])
+    return f"{succeeded} of {len(one['runs'])} days succeeded, {one['from']} to {one['to']}"
