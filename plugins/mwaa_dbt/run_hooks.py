@@ -51,7 +51,7 @@ class RunHooks(DbtBuildVirtualenvOperator):
             AirflowSkipException: if nothing of the run has begun (on-run-end).
             DbtError: if a hook failed.
         """
-        form = RunForm.of(context["params"], settings.target())
+        form = RunForm.of_run(context, settings.target())
         if form.select:
             self.select = " ".join(form.select)
         if self.hooks == hooks.END:

@@ -57,3 +57,13 @@ class SelectNodes(BaseOperator):
         if skipped:
             context["ti"].xcom_push(key=UNSELECTED, value=skipped)
             raise DownstreamTasksSkipped(tasks=skipped)
+
+
+def _check_fields(conf: Mapping[str, Any], known: Iterable[str]) -> None:
+    # Airflow takes any field; a misspelt `select` would run everything.
+    names = list(known)
+    for name in conf:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise SelectionError(f"The form has no field {name!r}.{hint} Its fields: {', '.join(names)}.")

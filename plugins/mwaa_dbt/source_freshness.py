@@ -48,7 +48,7 @@ class SourceFreshness(DbtSourceVirtualenvOperator):
             DownstreamTasksSkipped: with the tasks to be skipped.
             DbtError: if dbt couldn't tell how fresh a source is.
         """
-        form = RunForm.of(context["params"], settings.target())
+        form = RunForm.of_run(context, settings.target())
         if not form.freshness:
             self.log.info("The form says not to look at sources.")
             return
