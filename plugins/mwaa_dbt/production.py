@@ -31,6 +31,8 @@ class _AfterProduction(PrebuiltVirtualenv):
 
     #: What dbt writes to its target folder that is kept.
     files: ClassVar[tuple[str, ...]] = ()
+    #: What that is, as the run's summary says it (alerts/summary.py).
+    publishes: ClassVar[str] = ""
 
     def __init__(self, *, project: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,7 +46,7 @@ class _AfterProduction(PrebuiltVirtualenv):
             AirflowSkipException: if the run wasn't of all nodes, or not in production.
             MwaaDbtError: if dbt wrote less than it should, or what it wrote can't be kept.
         """
-        form = RunForm.of(context["params"], settings.target())
+        form = RunForm.of_run(context, settings.target())
         if form.target != PRODUCTION or form.partial:
             what = "some nodes" if form.partial else "all nodes"
             raise AirflowSkipException(f"This run was of {what} in {form.target}, and not of all in {PRODUCTION}.")
@@ -67,6 +69,7 @@ class PublishDocs(_AfterProduction, cosmos_virtualenv.DbtDocsVirtualenvOperator)
     """``dbt docs generate``, and its site into the bucket, from where Cosmos' plugin shows it in the Airflow UI."""
 
     files = ("index.html", "catalog.json", "manifest.json")
+    publishes = "dbt's docs"
 
     def keep(self, files: dict[str, bytes], context: Context) -> None:
         """Write the site; the page comes last, so that a new one finds its data."""
@@ -85,6 +88,7 @@ class PublishState(_AfterProduction):
 
     base_cmd: ClassVar[list[str]] = ["parse"]
     files = ("manifest.json",)
+    publishes = "the state that pull requests are compared with"
 
     def keep(self, files: dict[str, bytes], context: Context) -> None:
         """Publish the manifest.

@@ -30,9 +30,14 @@ def alerting_defaults(**overrides: Any) -> dict[str, Any]:
     }
 
 
-def run_alerts() -> dict[str, Any]:
-    """Return the arguments of a DAG whose runs say how they ended: ``DAG(..., **run_alerts())``."""
-    return {"on_failure_callback": notify_run_end, "on_success_callback": notify_run_end}
+def run_alerts(summary: bool = False) -> dict[str, Any]:
+    """Return the arguments of a DAG whose runs say how they ended: ``DAG(..., **run_alerts())``.
+
+    A run that succeeds says nothing unless there is something to say; with `summary` it does: counts, how long it
+    took, target, release, what it published. A failed one says that, too.
+    """
+    tell = notify_run_summary if summary else notify_run_end
+    return {"on_failure_callback": tell, "on_success_callback": tell}
 
 
 def notify_failure(context: Context) -> None:
@@ -52,12 +57,18 @@ def notify_run_end(context: Context) -> None:
     _guarded("run_end", context)
 
 
+def notify_run_summary(context: Context) -> None:
+    """Tell how the run of `context` ended, as `notify_run_end` does, with a summary in any case."""
+    _guarded("run_summary", context)
+
+
 def _guarded(what: str, context: Context) -> None:
     try:
         if _wanted():
             from mwaa_dbt.alerts import failure, run_end
 
-            {"failure": failure.tell, "run_end": run_end.tell}[what](context)
+            tell = {"failure": failure.tell, "run_end": run_end.tell, "run_summary": run_end.tell_summary}
+            tell[what](context)
     except Exception:  # whatever happens here must not change a task's state
         log.exception("An alert could not be made. Nothing is changed by that but what people know.")
 

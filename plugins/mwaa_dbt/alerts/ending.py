@@ -43,6 +43,8 @@ class Ending:
     warned: tuple[Told, ...] = ()
     silenced: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    #: What a run that is told of in any case says beside its counts.
+    facts: tuple[str, ...] = ()
     #: Whether the environment's channel hears of it though there is no thread.
     loud: bool = False
 
@@ -54,7 +56,7 @@ class Ending:
     @classmethod
     def of(cls, fields: dict[str, Any]) -> Ending:
         """Return the ending of `fields`, parsed JSON."""
-        lists = {name: tuple(fields.get(name) or ()) for name in ("mended", "silenced", "notes")}
+        lists = {name: tuple(fields.get(name) or ()) for name in ("mended", "silenced", "notes", "facts")}
         told = {name: tuple(Told(**one) for one in fields.get(name) or ()) for name in ("recovered", "still", "warned")}
         return cls(**{**fields, **lists, **told})
 
@@ -92,6 +94,8 @@ class Ending:
         icon = self.headline["icon"]
         which = "The run" if in_thread else f"*{escape(self.dag_id)}* · run `{escape(self.run_id)}`"
         blocks = [section(f"{icon} {which} *{'succeeded' if self.success else 'failed'}*: {self.count_words}")]
+        if self.facts:
+            blocks.append(section(_lines(list(self.facts))))
         for title, lines in (
             (":large_green_circle: *Recovered*", [told.line for told in self.recovered if belongs(told.channel)]),
             (":repeat: *Still failing*", [told.line for told in self.still if belongs(told.channel)]),

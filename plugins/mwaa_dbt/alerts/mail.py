@@ -87,7 +87,7 @@ def _failures(events: list[Event], failing: dict[str, Any]) -> str:
 
 def _failure(event: Event, before: dict[str, Any] | None) -> str:
     still = f" (still failing, since run {before['since']})" if before and before.get("run") != event.run_id else ""
-    facts = {"Task": event.task, "Owner": event.route.owner, "File": event.file}
+    facts = {"Task": event.task, "Tried": event.tries, "Owner": event.route.owner, "File": event.file}
     lines = [f"<b>{name}:</b> {escape(value)}" for name, value in facts.items() if value]
     if event.log_url:
         lines.append(f'<a href="{escape(event.log_url)}">Log of this try</a>')
@@ -102,6 +102,7 @@ def _failure(event: Event, before: dict[str, Any] | None) -> str:
 def _end(ending: Ending, later: list[str]) -> str:
     parts = [f"<p>{escape(ending.dag_id)}, run {escape(ending.run_id)}: {escape(ending.summary)}</p>"]
     for title, lines in (
+        ("Summary", list(ending.facts)),
         ("Failed since the mail before", later),
         ("Recovered", [told.line for told in ending.recovered]),
         ("Still failing", [told.line for told in ending.still]),

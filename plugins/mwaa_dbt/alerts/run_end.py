@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.configuration import conf
 
-from mwaa_dbt.alerts import deliver, state
+from mwaa_dbt.alerts import deliver, state, summary
 from mwaa_dbt.alerts.ended_run import EndedRun
 from mwaa_dbt.alerts.ending import Ending, Told
 from mwaa_dbt.alerts.event import Event
@@ -22,7 +22,12 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 10.0
 
 
-def tell(context: Mapping[str, Any]) -> None:
+def tell_summary(context: Mapping[str, Any]) -> None:
+    """Tell how the run of `context` ended, with a summary, also if there is nothing else to say."""
+    tell(context, with_summary=True)
+
+
+def tell(context: Mapping[str, Any], with_summary: bool = False) -> None:
     """Tell how the run of `context` ended."""
     store = Store.of_settings()
     if store is None:
@@ -32,13 +37,15 @@ def tell(context: Mapping[str, Any]) -> None:
     seconds = min(120.0, conf.getfloat("dag_processor", "dag_file_processor_timeout", fallback=50.0) / 2)
     deadline = time.monotonic() + seconds
     try:
-        if _tell(EndedRun.of(context), store, deadline) is not deliver.Result.LEFT:
+        run = EndedRun.of(context)
+        facts = summary.facts(run, context) if with_summary else []
+        if _tell(run, store, deadline, facts) is not deliver.Result.LEFT:
             deliver.sweep(store, deadline)
     except StoreError as error:
         log.error("The alerts' bucket is away, so nobody hears how this run ended: %s", error)
 
 
-def _tell(run: EndedRun, store: Store, deadline: float) -> deliver.Result:
+def _tell(run: EndedRun, store: Store, deadline: float, facts: list[str]) -> deliver.Result:
     told, heard, silenced = _heard(run, store)
     notes = run.notes()
     before, _ = store.failing(run.key.dag_id)
@@ -58,7 +65,8 @@ def _tell(run: EndedRun, store: Store, deadline: float) -> deliver.Result:
         warned=tuple(_warned(warnings)),
         silenced=tuple(dict.fromkeys(silenced.values())),
         notes=tuple(dict.fromkeys([*(told.get("notes") or []), *notes])),
-        loud=bool(set(notes) - set(before.get("said") or [])) or not (run.success or heard),
+        facts=tuple(facts),
+        loud=bool(facts or set(notes) - set(before.get("said") or [])) or not (run.success or heard),
     )
     result = deliver.Result.TOLD
     if ending.channels() or heard.keys() - silenced.keys():

@@ -56,3 +56,4 @@ def test_defaults_of_a_dag() -> None:
     assert defaults["retry_delay"] == settings.retry_delay()
     assert defaults["on_failure_callback"] is alerts.notify_failure
     assert set(alerts.run_alerts().values()) == {alerts.notify_run_end}
+    assert set(alerts.run_alerts(summary=True).values()) == {alerts.notify_run_summary}
