@@ -11,7 +11,7 @@ from tests.infra.enforced_aws import EnforcedAws
 
 BUCKET, RAW, FOREIGN = "flights-stage-mwaa", "raw-files", "flights-prod-mwaa"
 _BLOCK = "PublicAccessBlockConfiguration"
-SECRETS = ("flights_stage", "flights_prod", "flights_ci", "slack")
+SECRETS = ("flights_stage", "flights_prod", "flights_ci", "slack", "mail", "smtp")
 
 
 @dataclass(frozen=True)

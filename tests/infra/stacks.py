@@ -14,7 +14,13 @@ ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 #: What a person gives when the stack is made.
 GIVEN: dict[str, dict[str, Any]] = {
-    "environment": {"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1", "RawBucketName": "raw-files"},
+    "environment": {
+        "SubnetIds": "subnet-1,subnet-2",
+        "SecurityGroupIds": "sg-1",
+        "RawBucketName": "raw-files",
+        "MailConnection": "mail",
+        "MailIdentity": "example.com",
+    },
     "ci-role": {
         "ExecutionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/flights-stage-execution",
         "Repository": "octocat@1/flights@2",

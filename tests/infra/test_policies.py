@@ -216,6 +216,12 @@ def results_of_a_task(place: Place, tmp_path: Path, reader: Any = None) -> list[
     return [json.loads(line) for line in body.splitlines()]
 
 
+def test_execution_reads_the_connection_of_mail_and_no_other(roles: Roles) -> None:
+    secrets = roles.aws.client("secretsmanager", roles.execution)
+    assert "/mail" in secrets.get_secret_value(SecretId=secret("mail"))["SecretString"]
+    denied(secrets.get_secret_value, SecretId=secret("smtp"))
+
+
 def test_execution_can_do_nothing_else(roles: Roles) -> None:
     s3 = roles.aws.client("s3", roles.execution)
     for key in ("dags/x.py", "plugins.zip", "startup.sh", "raw/planes.csv.gz", POINTER):

@@ -14,6 +14,7 @@ OP = "arn:aws:airflow:eu-central-1:123456789012:role/flights-stage/Op"
 ADMIN = "arn:aws:airflow:eu-central-1:123456789012:role/flights-stage/Admin"
 LOGS = "arn:aws:logs:eu-central-1:123456789012:log-group:airflow-flights-stage-Task:log-stream:x"
 OTHER_LOGS = "arn:aws:logs:eu-central-1:123456789012:log-group:airflow-flights-prod-Task:log-stream:x"
+MAIL = "arn:aws:ses:eu-central-1:123456789012:identity/"
 QUEUE = "arn:aws:sqs:eu-central-1:999999999999:airflow-celery-1234"
 ROLES = {
     "execution": stacks.resolved("environment")["ExecutionRole"],
@@ -44,6 +45,7 @@ def permitted(role: str, action: str, resource: str) -> bool:
         ("execution", "logs:DescribeLogGroups", "*"),
         ("execution", "cloudwatch:PutMetricData", "*"),
         ("execution", "s3:GetAccountPublicAccessBlock", "*"),
+        ("execution", "ses:SendRawEmail", f"{MAIL}example.com"),
         ("execution", "sqs:ReceiveMessage", QUEUE),
         ("execution", "sqs:DeleteMessage", QUEUE),
     ],
@@ -69,6 +71,8 @@ def test_what_is_needed_is_permitted(role: str, action: str, resource: str) -> N
         ("execution", "logs:DeleteLogGroup", LOGS),
         ("execution", "sqs:ReceiveMessage", "arn:aws:sqs:eu-central-1:123456789012:orders"),
         ("execution", "sqs:DeleteQueue", QUEUE),
+        ("execution", "ses:SendRawEmail", f"{MAIL}example.org"),
+        *(("execution", f"ses:{one}", f"{MAIL}example.com") for one in ("SendEmail", "VerifyEmailIdentity")),
         *((role, "iam:PassRole", "arn:aws:iam::123456789012:role/flights-stage-execution") for role in ROLES),
         *((role, "sts:AssumeRole", "arn:aws:iam::123456789012:role/flights-prod-deploy") for role in ROLES),
     ],
@@ -118,6 +122,13 @@ def test_only_mwaa_gets_the_execution_role_and_only_for_this_environment() -> No
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": STAGE},
     }
+
+
+def test_who_has_no_mail_gets_no_permission_for_it() -> None:
+    bare = stacks.resolved("environment", MailConnection="", MailIdentity="")["ExecutionRole"]
+    assert {policy["PolicyName"] for policy in bare["Policies"]} == {"execution", "raw-files"}
+    assert "ses:" not in json.dumps(bare)
+    assert statement("execution", "MailConnection")["Resource"].endswith(":secret:airflow/connections/mail-??????")
 
 
 def test_no_statement_is_for_everything() -> None:

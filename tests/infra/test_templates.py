@@ -97,6 +97,29 @@ def test_the_bucket_is_versioned_encrypted_private_and_kept() -> None:
     assert stacks.template("environment")["Resources"]["Bucket"]["DeletionPolicy"] == "Retain"
 
 
+def test_what_was_told_of_old_runs_is_forgotten_and_nothing_else(tmp_path: Path) -> None:
+    rules = stacks.resolved("environment", Prefix="team/", AlertDays="45")["Bucket"]["LifecycleConfiguration"]["Rules"]
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule]
+    assert [(rule["Prefix"], str(rule["ExpirationInDays"])) for rule in expiring] == [
+        ("team/mwaactl/alerts/runs/", "45")
+    ]
+    assert_takes("s3", "PutBucketLifecycleConfiguration", as_s3_takes_it(rules))
+
+
+def as_s3_takes_it(rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a template's lifecycle rules as S3's API has them."""
+    made = [
+        {
+            "ID": rule["Id"],
+            "Status": rule["Status"],
+            "Filter": {"Prefix": rule.get("Prefix", "")},
+            **({"Expiration": {"Days": int(rule["ExpirationInDays"])}} if "ExpirationInDays" in rule else {}),
+        }
+        for rule in rules
+    ]
+    return {"Bucket": "b", "LifecycleConfiguration": {"Rules": made}}
+
+
 def test_mwaas_log_groups_exist_before_it_and_forget() -> None:
     made = stacks.resolved("environment", LogRetentionDays="14")
     groups = {key: value for key, value in made.items() if "LogGroupName" in value}

@@ -11,7 +11,6 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from mwaa_dbt.errors import SelectionError
 from mwaa_dbt.run_form import RunForm
-from mwaa_dbt.select_nodes import check_selected
 
 from tests.mwaa_dbt import rendering
 
@@ -107,40 +106,3 @@ def test_a_bad_form_is_refused_in_words(dag: DAG, params: dict[str, Any]) -> Non
 def test_everything_waits_for_the_selection(dag: DAG) -> None:
     assert [task.task_id for task in dag.roots] == ["select_nodes"]
     assert dag.get_task("select_nodes").retries == 0
-
-
-class TaskInstance:
-    """What a task sees of XComs."""
-
-    def __init__(self, task_id: str, kept: dict[str, Any]) -> None:
-        self.task_id, self.kept = task_id, kept
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.kept[key] = value
-
-    def xcom_pull(self, task_ids: str, key: str, map_indexes: int) -> Any:
-        assert (task_ids, map_indexes) == ("select_nodes", -1)
-        return self.kept.get(key)
-
-
-def test_a_cleared_task_that_the_form_leaves_out_is_skipped_again(dag: DAG) -> None:
-    """*Clear* with *downstream* in the UI doesn't know the form."""
-    params = {"select": "stg_customers", "full_refresh": False}
-    kept: dict[str, Any] = {}
-    with pytest.raises(DownstreamTasksSkipped):
-        dag.get_task("select_nodes").execute({"params": params, "ti": TaskInstance("select_nodes", kept)})
-    cleared = SimpleNamespace(conf=params, clear_number=1)
-
-    def check(task_id: str, run: Any = cleared, **changed: Any) -> None:
-        context = {"params": {**params, **changed}, "dag_run": run, "ti": TaskInstance(task_id, kept)}
-        check_selected(context, RunForm.of(context["params"], "dev"))
-
-    check("staging.stg_customers.run")
-    with pytest.raises(AirflowSkipException, match="form leaves this out"):
-        check("rest.int_paid_run")
-    with pytest.raises(AirflowSkipException):
-        dag.get_task("rest.int_paid_run").execute(
-            {"params": params, "dag_run": cleared, "ti": TaskInstance("rest.int_paid_run", kept)}
-        )
-    check("rest.int_paid_run", SimpleNamespace(clear_number=0))  # nothing was cleared: the scheduler has seen to it
-    check("rest.int_paid_run", select=None)
