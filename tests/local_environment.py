@@ -75,10 +75,14 @@ class LocalEnvironment:
 
     def airflow(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `mwaactl airflow -e local ARGUMENTS` on this environment."""
+        return self.mwaactl("airflow", "--", *arguments)
+
+    def mwaactl(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `mwaactl COMMAND -e local ARGUMENTS` on this environment."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
-        line = [sys.executable, "-m", "mwaactl", "airflow", "-e", "local", "--source", str(self.source)]
+        line = [sys.executable, "-m", "mwaactl", command, "-e", "local", "--source", str(self.source)]
         env = {**clean, "MWAACTL_LOCAL_DIR": str(self.layout.root)}
-        return subprocess.run([*line, "--", *arguments], capture_output=True, text=True, env=env)
+        return subprocess.run([*line, *arguments], capture_output=True, text=True, env=env, stdin=subprocess.DEVNULL)
 
     def start(self, dag_id: str, conf: dict[str, Any] | None = None, day: str | None = None) -> str:
         """Start a run, of the data interval `day` if given, and return its id."""
