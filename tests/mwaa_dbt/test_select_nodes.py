@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
+from airflow.sdk.exceptions import DownstreamTasksSkipped
 from mwaa_dbt.errors import SelectionError
-from mwaa_dbt.run_form import RunForm
 
 from tests.mwaa_dbt import rendering
 
