@@ -97,7 +97,7 @@ def test_a_green_runs_results_are_kept_once(environment: LocalEnvironment, green
     assert {one["try_number"] for one in results} == {1}
     (routes,) = of_task(results, "marts.routes.run")
     assert routes["node"] == "model.flights.routes"
-    assert (routes["dag_id"], routes["target"], routes["run_type"]) == (TRANSFORM, "dev", "manual")
+    assert (routes["dag_id"], routes["target"], routes["run_type"]) == (TRANSFORM, "dev", "asset_triggered")
     sql = environment.client("s3").get_object(Bucket=BUCKET, Key=PLACE.sql(routes["compiled_sql"]))["Body"].read()
     assert b"select" in sql
     (told,) = [one for one in asked(environment) if one["run_id"] == green.transform.run_id]
