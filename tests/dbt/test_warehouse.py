@@ -107,7 +107,7 @@ def test_windows_in_any_order_twice_and_overlapping_give_the_same_tables(
 ) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     days = "select flight_date::text, count(*) from dev_marts.fct_flights group by all order by all"
-    dbt.run(load(landing, "planes"), DATA_ONLY, warehouse=warehouse)  # the table is there, and empty
+    dbt.run(["run-operation", "create_raw_tables"], DATA_ONLY, warehouse=warehouse)  # the table is there, and empty
     dbt.run(
         *(load(landing, table, day) for table, day in loads(D1, D2, D3)), ["build", *window(D3, "2013-01-04")],
         warehouse=warehouse,

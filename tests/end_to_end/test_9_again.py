@@ -138,6 +138,7 @@ def backfill(environment: LocalEnvironment, dag_id: str, *arguments: str) -> Any
     return as_json(done)
 
 
+@pytest.mark.timeout(2400)  # four times all of flights_transform: each load starts it, too
 def test_days_again_in_one_command_twice_and_out_of_order(environment: LocalEnvironment, green: Demo) -> None:
     days = ["--max-active", "2", "--then", TRANSFORM]
     first = backfill(environment, "flights_load", "--from", "2013-01-02", "--to", "2013-01-03", *days)
