@@ -56,6 +56,7 @@ export function seconds(value) {
 
 export const when = (moment) => (moment ? new Date(moment * 1000).toLocaleString("sv").slice(0, 19) : "");
 
+let known;
 async function state() {
   const place = document.getElementById("status");
   try {
@@ -65,7 +66,10 @@ async function state() {
     place.textContent = now.trouble
       ? `${now.place} can't be read (${now.trouble}). What is shown may be old.`
       : `${now.results.toLocaleString("en")} results in ${now.place}${now.oldest ? `, back to ${when(now.oldest).slice(0, 10)}` : ""}.${reading}`;
-    if (now.reading) setTimeout(state, 2000);
+    const grown = known !== undefined && now.results > known;
+    known = now.results;
+    if (grown) show(); // what is shown was asked for before these results were read
+    else if (now.reading) setTimeout(state, 2000);
   } catch (error) {
     place.textContent = String(error.message);
   }
