@@ -50,6 +50,19 @@ def content(warehouse: Path) -> dict[str, list[tuple]]:
     return {table: rows(warehouse, f"select {columns} from {table} order by all") for table, columns in tables}
 
 
+def differing(found: Path, expected: Path) -> dict[str, list[list[tuple]]]:
+    """The tables that aren't the same, with the first rows that only one has: pytest would compare for minutes."""
+    one, other = content(found), content(expected)
+    return {
+        table: [
+            sorted(set(mine).difference(theirs), key=str)[:3]
+            for mine, theirs in ((one.get(table, []), other.get(table, [])), (other.get(table, []), one.get(table, [])))
+        ]
+        for table in one.keys() | other.keys()
+        if one.get(table) != other.get(table)
+    }
+
+
 def test_the_numbers_are_those_of_the_data(in_order: Path, landing: Path) -> None:
     days = "select flight_date::text, count(*) from dev_marts.fct_flights group by all order by all"
     assert rows(in_order, days) == [
@@ -88,14 +101,9 @@ def test_any_order_and_any_repetition_give_the_same_tables(
         *(load(landing, table, day) for table, day in loads(D2, D2, D3)), DATA_ONLY,
         warehouse=warehouse,
     )  # fmt: skip
-    expected, found = content(in_order), content(warehouse)
-    assert list(found) == list(expected)
-    for table in expected:
-        assert found[table] == expected[table], table
+    assert differing(warehouse, in_order) == {}
     dbt.run([*DATA_ONLY, "--full-refresh"], warehouse=warehouse)
-    rebuilt = content(warehouse)
-    for table in expected:
-        assert rebuilt[table] == expected[table], table
+    assert differing(warehouse, in_order) == {}
 
 
 def window(first: str, end: str) -> list[str]:
@@ -114,9 +122,7 @@ def test_windows_in_any_order_twice_and_overlapping_give_the_same_tables(
     )  # fmt: skip
     assert rows(warehouse, days) == [(D3, 914)], "the window's days and no other; its tests ask for no other"
     dbt.run([*DATA_ONLY, *window(D1, D3)], [*DATA_ONLY, *window(D2, "2013-01-04")], warehouse=warehouse)
-    expected, found = content(in_order), content(warehouse)
-    for table in expected:
-        assert found[table] == expected[table], table
+    assert differing(warehouse, in_order) == {}
 
 
 def test_a_window_that_ends_before_it_starts_is_refused(dbt: Dbt, in_order: Path, tmp_path: Path) -> None:
@@ -182,7 +188,7 @@ def test_a_load_that_fails_leaves_the_table_as_it_was(dbt: Dbt, landing: Path, i
         out.write(stream.read().replace(",1400,", ",far,", 1))
     (outcome,) = dbt.run(load(landing, "flights", D1, broken), warehouse=warehouse, fails=True)
     assert "far" in told(outcome)
-    assert content(warehouse) == content(in_order)
+    assert differing(warehouse, in_order) == {}
 
 
 def test_a_file_s_columns_are_found_by_name(dbt: Dbt, landing: Path, in_order: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_model_and_its_tests(warehouse: Path, workspace: Path, store: Store, v
     assert run["versions"]["dbt-core"] == manifest["metadata"]["dbt_version"]
     assert {"airflow", "cosmos", "python", "dbt-duckdb"} < set(run["versions"])
     assert run["execution_seconds"] > 0
-    assert run["task_seconds"] > run["worker_seconds"] > run["execution_seconds"], "the hooks have their share"
+    assert run["task_seconds"] >= run["worker_seconds"] > run["execution_seconds"]
     seconds = sum(one["worker_seconds"] for one in found if one["task_id"] == run["task_id"])
     assert seconds == pytest.approx(run["task_seconds"], abs=0.01), "a task's time is shared out, once"
     assert run["depends_on"] == manifest["nodes"]["model.zoo.fct_orders"]["depends_on"]["nodes"]
