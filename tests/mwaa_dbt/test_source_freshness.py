@@ -115,5 +115,5 @@ def test_no_look_at_sources_of_what_does_not_run(visits: Callable[..., None], wa
 
 def test_what_dbt_could_not_tell_fails_the_task(visits: Callable[..., None]) -> None:
     visits(None)
-    with pytest.raises(DbtError, match=r"(?s)source shop\.visits: .*visits does not exist"):
+    with pytest.raises(DbtError, match=r"(?s)source visits .*visits does not exist"):
         look()
