@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from mwaactl import environments
 from mwaactl.local import components, image
 from mwaactl.local.layout import BUCKET, NAME
 from mwaactl.local.options import OPTIONS_FILE
@@ -54,7 +55,9 @@ def put(environment: LocalEnvironment, key: str, content: bytes) -> str:
 def test_the_environment_is_what_was_released(environment: LocalEnvironment) -> None:
     found = described(environment)
     assert found["Status"] in ("AVAILABLE", "UPDATE_FAILED")
-    assert found["AirflowConfigurationOptions"] == yaml.safe_load((environment.source / OPTIONS_FILE).read_text())
+    options = yaml.safe_load((environment.source / OPTIONS_FILE).read_text())
+    own = environments.read(environments.LOCAL, environment.source, environment.layout).own_options
+    assert found["AirflowConfigurationOptions"] == {**options, **own}
     s3 = environment.client("s3")
     for part, name in (("StartupScript", "startup.sh"), ("Requirements", "requirements.txt")):
         version = found[f"{part}S3ObjectVersion"]
