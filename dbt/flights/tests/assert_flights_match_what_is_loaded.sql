@@ -1,5 +1,5 @@
--- The incremental table holds, day by day, as many flights as staging: no day was missed, doubled or left behind. In a run
--- with a window, of the window's days: the others may wait for a run of their own.
+-- The incremental table holds, day by day, as many flights as staging: no day was missed, doubled or left behind.
+-- In a run with a window, of the window's days: the others may wait for a run of their own.
 {{ config(meta={'owner': 'data-engineering'}) }}
 
 with
