@@ -38,13 +38,14 @@ messages: setup ## what Slack and the mail server received
 down: setup ## stop the local environment; nothing of it is left running
 	@$(MWAACTL) local down $(ARGS)
 
-# The end-to-end tests share one environment, so they come by themselves, one after another.
+# What the tests of a file share is made once, so they stay together; end-to-end tests share one environment and come by
+# themselves, one after another.
 test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@status=0; \
-	$(BIN)/pytest -n 2 -m "not end_to_end" || status=$$?; \
+	$(BIN)/pytest -n 2 --dist loadfile -m "not end_to_end" || status=$$?; \
 	$(BIN)/pytest -m end_to_end || status=$$?; \
 	exit $$status
 endif
