@@ -69,7 +69,7 @@ def test_airflows_rest_api_is_passed_on(environment: LocalEnvironment) -> None:
     assert invoke(environment, "/dags")["total_entries"] == environment.api.get("/dags")["total_entries"]
     client = environment.client("mwaa")
     with pytest.raises(client.exceptions.RestApiClientException) as caught:
-        invoke(environment, "/dags/no_such_dag")
+        client.invoke_rest_api(Name=NAME, Path="/dags/no_such_dag", Method="GET")
     assert caught.value.response["RestApiStatusCode"] == 404
 
 
