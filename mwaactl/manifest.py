@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from mwaa_dbt import render_manifest as render
 
-from mwaactl import dbt_venv, target_parse
+from mwaactl import dbt_venv, target_parse, yaml_files
 from mwaactl.errors import Problem
 from mwaactl.local.layout import REPOSITORY
 
@@ -57,7 +56,7 @@ def _sources(project_dir: Path) -> Iterator[Path]:
             continue
         if path.is_dir():
             yield from sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-        else:
+        elif path.is_file():
             yield path
 
 
@@ -80,7 +79,7 @@ def build(
     if not (project_dir / "dbt_project.yml").is_file():
         known = ", ".join(projects(root)) or "none"
         raise Problem(f"There is no dbt project in {project_dir}.", f"Projects there: {known}.")
-    name = yaml.safe_load((project_dir / "dbt_project.yml").read_text()).get("name")
+    name = yaml_files.mapping(project_dir / "dbt_project.yml").get("name")
     if name != project:
         raise Problem(
             f"The project in {project_dir} is called {name!r}.",
@@ -91,6 +90,7 @@ def build(
     target = render.path_of(project_dir)
     wanted = fingerprint(project_dir, version)
     parsed_for = target_parse.targets(project_dir, targets)
+    force = force or _lacks_packages(project_dir)
     fresh = not force and _is_fresh(target, wanted, parsed_for)
     if not fresh:
         if force or not _is_fresh(target, wanted):
@@ -136,7 +136,13 @@ def _install_packages(venv: Path, project_dir: Path, told: Told) -> None:
 
 def has_packages(project_dir: Path) -> bool:
     """Return whether the project in `project_dir` names dbt packages."""
-    return any(yaml.safe_load(file.read_text()) for name in _PACKAGE_FILES if (file := project_dir / name).is_file())
+    return any(yaml_files.mapping(file) for name in _PACKAGE_FILES if (file := project_dir / name).is_file())
+
+
+def _lacks_packages(project_dir: Path) -> bool:
+    """Whether the packages that the project names aren't there (any more): `dbt clean` removes them."""
+    name = yaml_files.mapping(project_dir / "dbt_project.yml").get("packages-install-path", "dbt_packages")
+    return has_packages(project_dir) and not any((project_dir / str(name)).glob("*"))
 
 
 def _parse(venv: Path, project_dir: Path, target: str, wanted: str) -> None:

@@ -20,9 +20,19 @@ fits() {
 }
 
 stamp="$(cksum uv.lock pyproject.toml mwaactl/setup.sh) $(pwd) ${PYTHON:-}"
-if [ -x .venv/bin/mwaactl ] && [ -x .local/uv/bin/uv ] && [ "$(cat .venv/.ready 2>/dev/null)" = "$stamp" ]; then
-    exit 0
+ready() {
+    [ -x .venv/bin/mwaactl ] && [ -x .local/uv/bin/uv ] && [ "$(cat .venv/.ready 2>/dev/null)" = "$stamp" ]
+}
+! ready || exit 0
+
+# Two at once would take the packages from under each other: the second waits, and then has nothing to do.
+mkdir -p .local
+exec 9>.local/setup.lock
+if ! flock -n 9; then
+    say "setup: another one is at work in this folder; waiting for it"
+    flock 9
 fi
+! ready || exit 0
 
 python=
 for candidate in ${PYTHON:-python3 python3.12 python3.11 /usr/bin/python3}; do

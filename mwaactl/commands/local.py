@@ -199,7 +199,7 @@ def run(directory: Path | None, source: Path | None, form: str, day: str) -> Non
 @layout_options
 @click.argument("dag_id")
 @click.option("--conf", default="{}", help="The run's parameters, a JSON object (what the trigger form fills in).")
-@click.option("--logical-date", help="The run's logical date, ISO 8601; default: none.")
+@click.option("--logical-date", help="The run's logical date, ISO 8601, UTC if it names no zone; default: none.")
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Follow the run to its end.")
 @as_json
 def trigger(
@@ -216,7 +216,7 @@ def trigger(
     if not isinstance(parameters, dict):
         raise click.BadParameter(f"{conf!r} is not a JSON object.", param_hint="--conf")
     api = Api.of(Layout.of(directory, source))
-    run_id = follow.trigger(api, dag_id, parameters, logical_date)
+    run_id = follow.trigger(api, dag_id, parameters, logical_date and follow.moment(logical_date))
     talk(f"{dag_id}: {run_id}")
     if not wait:
         click.echo(run_id)

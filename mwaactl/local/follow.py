@@ -107,6 +107,15 @@ def trigger(
     return run_id
 
 
+def moment(text: str) -> str:
+    """Return a date or time with its zone, in ISO 8601; one without a zone is UTC. Raises Problem if it is neither."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise Problem(f"{text!r} is no date or time.", "Write it as 2013-01-02 or 2013-01-02T06:00:00Z.", 2) from error
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+
+
 def read(api: Api, dag_id: str, run_id: str) -> Run:
     """Return a run as it is now."""
     path = f"/dags/{quote(dag_id)}/dagRuns/{quote(run_id, safe='')}"

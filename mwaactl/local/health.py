@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from mwaactl.errors import Problem
-from mwaactl.local.api import Api
+from mwaactl.local.api import Api, ApiError
 
 DEFINES_DAG = re.compile(r"\b(DAG|Dag)\(|@dag\b")
+CONFLICT = 409  # HTTP
 HEARTBEATS = {
     "scheduler": "latest_scheduler_heartbeat",
     "triggerer": "latest_triggerer_heartbeat",
@@ -46,7 +47,11 @@ def import_errors(api: Api) -> list[dict[str, Any]]:
 def reparse(api: Api) -> None:
     """Ask for each known DAG file to be parsed now, not at its next turn: what it reads (a manifest) has changed."""
     for token in {dag["file_token"] for dag in api.all("/dags", "dags")}:
-        api.put(f"/parseDagFile/{token}")
+        try:
+            api.put(f"/parseDagFile/{token}")
+        except ApiError as error:
+            if error.status != CONFLICT:  # somebody has asked already, and it wasn't done yet
+                raise
 
 
 def wait(what: Callable[[], object], limit: float, tick: Callable[[], None]) -> object:

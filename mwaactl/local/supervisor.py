@@ -28,6 +28,7 @@ from mwaactl.local.mwaa.cli import Runner
 from mwaactl.local.mwaa.record import EnvironmentRecord
 from mwaactl.local.sync import DagSync
 from mwaactl.local.updates import Updates
+from mwaactl.release.applying import LOCAL_SYNC_SECONDS
 
 log = logging.getLogger("mwaactl.local")
 SYNC_INTERVAL = 2.0
@@ -99,15 +100,25 @@ class Supervisor:
             s3 = services.start_stand_ins(self.layout, chosen, self.journal.task)
             urls = services.urls(chosen)
             self.airflow = Airflow(self.layout, self.journal, Api(urls["ui"]))
-            self.sync = DagSync(s3, self.layout.dags, self._reparse)
+            self.sync = DagSync(s3, self.layout.dags, self._changed)
             self.record = services.new_record(chosen)
             self.updates = Updates(self.layout, self.journal, self.record, self.airflow, self.sync, s3, chosen)
             services.upload_demo_data(self.layout, self.journal.task)
             services.start_mwaa(self.layout, chosen, self.record, s3, self.commands, lambda: self.updates.webserver)
             self.journal.set(ports=chosen, urls=urls)
 
+    def _changed(self) -> None:
+        """Have changes of dags/ parsed at once, and again when a release takes a parse for its proof."""
+        self._reparse()
+        self._reparse_in(LOCAL_SYNC_SECONDS + 0.5)
+
+    def _reparse_in(self, seconds: float) -> None:
+        soon = threading.Timer(seconds, self._reparse)
+        soon.daemon = True
+        soon.start()
+
     def _reparse(self) -> None:
-        """Have changes of dags/ seen at once: Airflow itself doesn't look for those of a manifest."""
+        """Have all DAG files parsed: Airflow itself doesn't look for changes of a manifest."""
         if self.airflow.running:
             with contextlib.suppress(Problem):
                 health.reparse(self.airflow.api)
@@ -117,9 +128,7 @@ class Supervisor:
         if wanted := self.record.take():
             self.updates.carry_out(wanted)
             # A release is proven by what was parsed after it, which would be a minute later otherwise.
-            soon = threading.Timer(REPARSE_DELAY, self._reparse)
-            soon.daemon = True
-            soon.start()
+            self._reparse_in(REPARSE_DELAY)
             if not self.sync_thread and self.airflow.running:
                 arguments = (SYNC_INTERVAL, self.stop_sync)
                 self.sync_thread = threading.Thread(target=self.sync.run, args=arguments, name="sync", daemon=True)

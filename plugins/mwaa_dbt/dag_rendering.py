@@ -37,9 +37,19 @@ class DagRendering:
                 if parent in self._tasks and group.chained:
                     _put_after(self._tasks[parent], kept)
         for task in self._frame.first:
-            task >> group
+            self._put_first(task, group)
         for task in self._frame.last:
             group >> task
+
+    def _put_first(self, first: BaseOperator, group: ProjectTaskGroup) -> None:
+        """Have `first` end before anything of `group` begins."""
+        first >> group
+        if "select" not in self.dag.params:
+            return
+        # A run that leaves out all that a task waits for would start it at once. The sets are what `>>` fills, too.
+        for task in group.iter_tasks():
+            task.upstream_task_ids.add(first.task_id)
+            first.downstream_task_ids.add(task.task_id)
 
     def before_outcome(self, task: BaseOperator) -> None:
         """Have `task` end before the run's outcome is told."""

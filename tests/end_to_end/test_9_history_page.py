@@ -6,6 +6,7 @@ With UPDATE_SCREENSHOTS=1 the picture in docs/images is taken anew.
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.end_to_end import test_7_browser
@@ -16,6 +17,8 @@ from tests.local_environment import LocalEnvironment
 
 __all__ = ["images", "page"]
 pytestmark = test_7_browser.pytestmark
+#: Written, and not seen green yet on a whole environment.
+NOT_YET = pytest.mark.skip(reason="not seen green yet")
 
 
 def opened(page: Page) -> FrameLocator:
@@ -28,6 +31,7 @@ def opened(page: Page) -> FrameLocator:
     return frame
 
 
+@NOT_YET
 def test_a_run_is_a_timeline_with_its_critical_path(page: Page, green: Demo, images: Path) -> None:
     page.set_viewport_size({"width": 1400, "height": 860})
     frame = opened(page)
@@ -67,6 +71,7 @@ def test_a_node_over_time_by_its_name_and_near_ones_of_a_wrong_name(page: Page, 
     expect(frame.get_by_role("row").filter(has_text=re.compile(r"^fct_flights\s*model"))).to_be_visible()
 
 
+@NOT_YET
 def test_a_test_that_fails_and_a_model_that_is_gone(environment: LocalEnvironment, page: Page, green: Demo) -> None:
     """One of each, released for one run and taken back."""
     marts = environment.source / "dbt" / "flights" / "models" / "marts"

@@ -104,4 +104,10 @@ def test_a_bad_form_is_refused_in_words(dag: DAG, params: dict[str, Any]) -> Non
 
 def test_everything_waits_for_the_selection(dag: DAG) -> None:
     assert [task.task_id for task in dag.roots] == ["select_nodes"]
+    nodes = [task for task in dag.tasks if getattr(task, "node_ids", ())]
+    assert nodes
+    first = {task.task_id for task in nodes[0].get_flat_relatives(upstream=True)} - {task.task_id for task in nodes}
+    first -= {name for name in first if dag.get_task(name).downstream_task_ids.isdisjoint(t.task_id for t in nodes)}
+    for task in nodes:  # directly: what it waits for otherwise may be left out
+        assert first <= task.upstream_task_ids
     assert dag.get_task("select_nodes").retries == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,9 @@ def test_builds_once_and_again_when_something_changed(tmp_path: Path, told: list
     told.clear()
     assert manifest.build("shop", told.append, root=tmp_path).fresh
     assert told == []
+    shutil.rmtree(project / "dbt_packages")
+    assert not manifest.build("shop", told.append, root=tmp_path).fresh
+    assert (project / "dbt_packages" / "toolbox").exists(), "`dbt clean` takes them; a release needs them"
 
     before = render_manifest.path_of(project).read_bytes()
     (project / "models" / "a.sql").write_text("select id, broken from {{ ref('nowhere') }}")
