@@ -45,8 +45,11 @@ def import_errors(api: Api) -> list[dict[str, Any]]:
 
 
 def reparse(api: Api) -> None:
-    """Ask for each known DAG file to be parsed now, not at its next turn: what it reads (a manifest) has changed."""
-    for token in {dag["file_token"] for dag in api.all("/dags", "dags")}:
+    """Ask for each known DAG file to be parsed now, not at its next turn: what it reads (a manifest) has changed.
+
+    Those of DAGs that are stale as well: their files couldn't be imported, and may be by now.
+    """
+    for token in {dag["file_token"] for dag in api.all("/dags", "dags", exclude_stale=False)}:
         try:
             api.put(f"/parseDagFile/{token}")
         except ApiError as error:

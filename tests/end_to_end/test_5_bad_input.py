@@ -76,7 +76,7 @@ def test_a_truncated_manifest_is_an_import_error_in_words(environment: LocalEnvi
     whole = environment.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     with bucket_object(environment, key, whole[: len(whole) // 2]):
         (error, *_) = reparse_until(environment, lambda errors: errors)
-        assert error["filename"] in ("flights_transform.py", "flights_load.py")
+        assert error["filename"].startswith("flights_")
         last = error["stack_trace"].strip().splitlines()[-1]
         assert "ManifestError" in last
         assert "render_manifest.json" in last
