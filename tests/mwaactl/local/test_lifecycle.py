@@ -41,7 +41,7 @@ def test_a_broken_dag_is_said_in_words_and_reaches_nobody(environment: LocalEnvi
 
 def test_a_deleted_dag_disappears(environment: LocalEnvironment) -> None:
     extra = environment.source / "dags" / "extra.py"
-    extra.write_text("from airflow.sdk import DAG\nDAG('extra')\n")
+    extra.write_text("from airflow.sdk import DAG\ndag = DAG('extra')\n")
     try:
         environment.up()
         assert "extra" in {dag["dag_id"] for dag in environment.api.all("/dags", "dags", exclude_stale=True)}
