@@ -8,12 +8,15 @@ from typing import Any
 from urllib.parse import quote
 
 import psutil
+import pytest
 
 from mwaactl.local import follow, health, secrets, sink
 from mwaactl.local.follow import Run
 from mwaactl.local.layout import BUCKET
 from tests.local_environment import LocalEnvironment
 
+#: Written, and not seen green yet on a whole environment: to be taken off one by one.
+NOT_YET = pytest.mark.skip(reason="not seen green yet")
 TRANSFORM = "flights_transform"
 #: The one mart without tests: a run that selects it has one dbt command.
 QUICK = "aircraft_models"

@@ -13,6 +13,7 @@ from mwaactl.local import follow
 from mwaactl.local.follow import Run
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
+    NOT_YET,
     QUICK,
     QUICK_TASK,
     TRANSFORM,
@@ -29,8 +30,6 @@ from tests.end_to_end.support import (
 from tests.local_environment import LocalEnvironment, as_json
 
 pytestmark = pytest.mark.end_to_end
-#: Written, and not seen green yet on a whole environment.
-NOT_YET = pytest.mark.skip(reason="not seen green yet")
 
 MODEL, TASK = "dbt/flights/models/marts/carrier_days.sql", "marts.carrier_days.run"
 DAYS = "select flight_date::text, count(*) from dev_marts.fct_flights group by all order by all"

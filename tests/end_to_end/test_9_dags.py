@@ -11,6 +11,7 @@ from mwaactl.local.follow import Run
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
     FIRST,
+    NOT_YET,
     TRANSFORM,
     alert_of,
     alerts_of,
@@ -25,8 +26,6 @@ from tests.end_to_end.support import (
 from tests.local_environment import LocalEnvironment
 
 pytestmark = pytest.mark.end_to_end
-#: Written, and not seen green yet on a whole environment.
-NOT_YET = pytest.mark.skip(reason="not seen green yet")
 
 TESTS = "flights_tests"
 STAGING = {"select": "path:models/staging"}

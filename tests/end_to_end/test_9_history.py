@@ -25,6 +25,7 @@ from mwaactl.local.layout import BUCKET, REPOSITORY
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
+    NOT_YET,
     QUICK,
     QUICK_TASK,
     TRANSFORM,
@@ -43,8 +44,6 @@ from tests.end_to_end.test_9_alerts import ENDLESS, UNKNOWN, task_processes
 from tests.local_environment import LocalEnvironment
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
-#: Written, and not seen green yet on a whole environment.
-NOT_YET = pytest.mark.skip(reason="not seen green yet")
 
 PLACE = Place(BUCKET)
 GATHER = "history_gather"

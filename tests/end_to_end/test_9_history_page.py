@@ -6,19 +6,16 @@ With UPDATE_SCREENSHOTS=1 the picture in docs/images is taken anew.
 import re
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.end_to_end import test_7_browser
 from tests.end_to_end.conftest import Demo
-from tests.end_to_end.support import states
+from tests.end_to_end.support import NOT_YET, states
 from tests.end_to_end.test_7_browser import images, page
 from tests.local_environment import LocalEnvironment
 
 __all__ = ["images", "page"]
 pytestmark = test_7_browser.pytestmark
-#: Written, and not seen green yet on a whole environment.
-NOT_YET = pytest.mark.skip(reason="not seen green yet")
 
 
 def opened(page: Page) -> FrameLocator:
