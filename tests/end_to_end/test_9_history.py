@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +22,7 @@ from mwaactl.local.follow import Run
 from mwaactl.local.layout import BUCKET, REPOSITORY
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
+from tests.end_to_end.s3_door import Door
 from tests.end_to_end.support import (
     NOT_YET,
     QUICK,
@@ -199,44 +198,10 @@ def test_a_model_that_is_gone_keeps_its_past(environment: LocalEnvironment, gone
     assert f"Did you mean {GONE}" in near.stderr
 
 
-class Door:
-    """The way to S3, which closes with the second result that goes through it, until somebody opens it."""
-
-    def __init__(self, port: int) -> None:
-        self.open, self._results, self._port = True, 0, port
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listening.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            came, _ = self._listening.accept()
-            if not self.open:
-                came.close()
-                continue
-            there = socket.create_connection(("127.0.0.1", self._port))
-            for ends in ((came, there), (there, came)):
-                threading.Thread(target=self._carry, args=(*ends, came), daemon=True).start()
-
-    def _carry(self, source: socket.socket, sink: socket.socket, came: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                if source is came and f"PUT /{BUCKET}/{PLACE.results}".encode() in data:
-                    self._results += 1
-                    self.open = self.open and self._results != 2
-                if not self.open:
-                    break
-                sink.sendall(data)
-        except OSError:
-            pass
-        for one in (source, sink):
-            one.close()
-
-
 @pytest.fixture
 def door(environment: LocalEnvironment, green: Demo) -> Iterator[Door]:
     """Let tasks reach S3 through a door."""
-    made = Door(read_json(environment.layout.state_file)["ports"]["aws"])
+    made = Door(read_json(environment.layout.state_file)["ports"]["aws"], f"/{BUCKET}/{PLACE.results}")
     script: Path = environment.source / "startup.sh"
     before = script.read_text()
     script.write_text(f"export AWS_ENDPOINT_URL_S3=http://127.0.0.1:{made.port}\n{before}")
