@@ -59,64 +59,50 @@ def backfill(
     done: list[dict[str, Any]] = []
     try:
         with shown() as steps:
-            good = (_window if windowed else _days)(environment, dag_id, days, active, unpause, timeout, steps, done)
-            if then and good:
-                good = _window(environment, then, days, active, unpause, timeout, steps, done)
+            if windowed:
+                done.append(_window(environment, dag_id, days, unpause, timeout, steps))
+            else:
+                started = backfilling.start(environment, dag_id, days, active, unpause)
+                done.append(backfilling.follow(environment, started, steps, timeout).as_data())
+            if then and done[0]["succeeded"]:
+                done.append(_window(environment, then, days, unpause, timeout, steps))
     except KeyboardInterrupt:
         raise Problem(
             "Interrupted; what was started goes on.", "In the UI, *Backfills* pauses or cancels it.", INTERRUPTED
         ) from None
+    good = all(one["succeeded"] for one in done)
     if form == "json":
         click.echo(json.dumps({"succeeded": good, "steps": done}, indent=1))
     else:
         for one in done:
             click.echo(f"{one['dag_id']}: {_words(one)}")
+    for text in (text for one in done for text in _troubles(one)):
+        click.echo(text, err=True)
     if not good:
-        for one in done:
-            for run in one.get("runs", [one]):
-                if run["state"] != "success":
-                    click.echo(f"{run['state']}: {one['dag_id']} {run.get('dag_run_id') or run['run_id']}", err=True)
         raise SystemExit(FAILED)
 
 
-def _days(
-    environment: "Environment",
-    dag_id: str,
-    days: "Days",
-    active: int,
-    unpause: bool,
-    seconds: int,
-    steps: "Steps",
-    done: list[dict[str, Any]],
-) -> bool:
-    from mwaactl.release import backfilling
-
-    started = backfilling.start(environment, dag_id, days, active, unpause)
-    ended = backfilling.follow(environment, started, steps, seconds)
-    done.append(ended.as_data())
-    return not ended.failed
-
-
 def _window(
-    environment: "Environment",
-    dag_id: str,
-    days: "Days",
-    _: int,
-    unpause: bool,
-    seconds: int,
-    steps: "Steps",
-    done: list[dict[str, Any]],
-) -> bool:
+    environment: "Environment", dag_id: str, days: "Days", unpause: bool, seconds: int, steps: "Steps"
+) -> dict[str, Any]:
     from mwaactl.release import backfilling, runs
 
     run_id = runs.trigger(environment, dag_id, backfilling.conf(days), unpause)
     run = runs.wait(environment, dag_id, run_id, steps, seconds)
-    done.append(run.as_data())
-    return run.succeeded
+    return {**run.as_data(), "succeeded": run.succeeded}
 
 
 def _words(one: dict[str, Any]) -> str:
     if "runs" not in one:
         return f"{one['run_id']} {one['state']}"
     succeeded = sum(run["state"] == "success" for run in one["runs"])
-    return f"{succeeded} of {len(one['runs'])} days succeeded, {one['from']} to {one['to']}"
+    days = len(one["runs"]) + len(one["left_out"])
+    return f"{succeeded} of {days} days succeeded, {one['from']} to {one['to']}"
+
+
+def _troubles(one: dict[str, Any]) -> list[str]:
+    """Return a line for each run that didn't succeed, and for each day without one."""
+    if "runs" not in one:
+        return [] if one["succeeded"] else [f"{one['state']}: {one['dag_id']} {one['run_id']}"]
+    found = [f"{run['state']}: {one['dag_id']} {run['dag_run_id']}" for run in one["runs"] if run["state"] != "success"]
+    return [*found, *(f"left out, its own run hasn't ended: {one['dag_id']} {day}" for day in one["left_out"])]

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -33,17 +33,28 @@ class Days:
 
 @dataclass(frozen=True)
 class Backfill:
-    """A backfill as it is now: Airflow's number of it, and its runs."""
+    """A backfill as it is now: Airflow's number of it, the moments it is to run for, and its runs."""
 
     dag_id: str
     number: int
     days: Days
+    planned: frozenset[str]
     runs: tuple[dict[str, Any], ...]
 
     @property
     def failed(self) -> list[str]:
         """The ids of the runs that failed."""
         return sorted(run["dag_run_id"] for run in self.runs if run["state"] == "failed")
+
+    @property
+    def left_out(self) -> list[str]:
+        """The moments that got no run: Airflow leaves out a day whose own run hasn't ended."""
+        return sorted(self.planned - {_moment(run) for run in self.runs})
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether each of its moments has a run that ended well."""
+        return not self.left_out and all(run["state"] == "success" for run in self.runs)
 
     @property
     def ended(self) -> bool:
@@ -63,17 +74,20 @@ class Backfill:
         ordered = sorted(self.runs, key=lambda run: run["logical_date"])
         return {
             "dag_id": self.dag_id,
+            "succeeded": self.succeeded,
             "backfill": self.number,
             "from": str(self.days.first),
             "to": str(self.days.last),
             "runs": [{key: run.get(key) for key in keys} for run in ordered],
+            "left_out": self.left_out,
         }
 
 
 def has_window(environment: Environment, dag_id: str) -> bool:
     """Return whether the DAG's form has a window: then one run does all days. Raises Problem if there is no DAG."""
     rest = Rest(environment)
-    return FIRST in (rest.call("GET", f"{runs.ready(rest, dag_id, True)}/details").get("params") or {})
+    runs.described(rest, dag_id)
+    return FIRST in (rest.call("GET", f"{runs.path_of(dag_id)}/details").get("params") or {})
 
 
 def conf(days: Days) -> dict[str, Any]:
@@ -97,21 +111,25 @@ def start(environment: Environment, dag_id: str, days: Days, active: int, unpaus
     }
     try:
         # The runs that there will be; Airflow's API doesn't say which belong to a backfill.
-        planned = {_moment(one) for one in rest.call("POST", "/backfills/dry_run", body=body)["backfills"]}
+        planned = frozenset(_moment(one) for one in rest.call("POST", "/backfills/dry_run", body=body)["backfills"])
+        if not planned:
+            raise Problem(
+                f"{dag_id} has no day from {days.first} to {days.last}.",
+                "Look at its schedule, start_date and end_date, or choose other days.",
+            )
         number = int(rest.call("POST", "/backfills", body=body)["id"])
     except RestError as error:
         raise Problem(
             f"{dag_id} refused the backfill: {error.what}",
             "Correct the days or the DAG. `airflow backfill` ends none: the UI does (*Backfills*, *Cancel*).",
         ) from error
-    return _read(rest, dag_id, number, days, planned)
+    return _read(rest, Backfill(dag_id, number, days, planned, ()))
 
 
 def follow(environment: Environment, backfill: Backfill, steps: Steps, limit: float) -> Backfill:
     """Return the backfill when its runs have ended. Raises Problem after `limit` seconds."""
     rest = Rest(environment)
     every = 1.0 if environment.is_local else runs.INTERVAL
-    planned = {_moment(run) for run in backfill.runs}
     deadline = time.monotonic() + limit
     with steps.step(f"{backfill.dag_id} {backfill.days.first} to {backfill.days.last}") as told:
         while not backfill.ended:
@@ -122,19 +140,20 @@ def follow(environment: Environment, backfill: Backfill, steps: Steps, limit: fl
                     "It goes on in Airflow (*Backfills*), where it can be paused and cancelled.",
                 )
             time.sleep(every)
-            backfill = _again(rest, backfill, planned, told, every)
+            backfill = _again(rest, backfill, told, every)
         told(backfill.words())
     return backfill
 
 
-def _again(rest: Rest, old: Backfill, planned: set[str], told: Callable[[str], None], every: float) -> Backfill:
-    return runs.patiently(lambda: _read(rest, old.dag_id, old.number, old.days, planned), told, every)
+def _again(rest: Rest, old: Backfill, told: Callable[[str], None], every: float) -> Backfill:
+    return runs.patiently(lambda: _read(rest, old), told, every)
 
 
-def _read(rest: Rest, dag_id: str, number: int, days: Days, planned: set[str]) -> Backfill:
-    found = runs.listed(rest, dag_ids=[dag_id], logical_date_gte=min(planned), logical_date_lte=max(planned))
-    mine = [run for run in found if run["run_type"] == "backfill" and _moment(run) in planned]
-    return Backfill(dag_id, number, days, tuple(mine))
+def _read(rest: Rest, old: Backfill) -> Backfill:
+    first, last = min(old.planned), max(old.planned)
+    found = runs.listed(rest, dag_ids=[old.dag_id], logical_date_gte=first, logical_date_lte=last)
+    mine = [run for run in found if run["run_type"] == "backfill" and _moment(run) in old.planned]
+    return replace(old, runs=tuple(mine))
 
 
 def _moment(entry: dict[str, Any]) -> str:

@@ -96,19 +96,29 @@ def ready(rest: Rest, dag_id: str, unpause: bool = False) -> str:
 
     Raises Problem when there is no such DAG, or when it is paused and `unpause` isn't set.
     """
-    path = f"/dags/{quote(dag_id, safe='')}"
-    try:
-        dag = rest.call("GET", path)
-    except RestError as error:
-        if error.status != 404:
-            raise
-        known = ", ".join(sorted(one["dag_id"] for one in rest.all("/dags", "dags"))) or "none"
-        raise Problem(f"{rest.environment.name} has no DAG {dag_id}.", f"The DAGs are: {known}.") from error
+    path, dag = path_of(dag_id), described(rest, dag_id)
     if dag.get("is_paused"):
         if not unpause:
             raise Problem(f"{dag_id} is paused: its run would wait.", "Unpause it in Airflow, or add --unpause.")
         rest.call("PATCH", path, {"update_mask": "is_paused"}, {"is_paused": False})
     return path
+
+
+def path_of(dag_id: str) -> str:
+    """Return the API's path of `dag_id`."""
+    return f"/dags/{quote(dag_id, safe='')}"
+
+
+def described(rest: Rest, dag_id: str) -> dict[str, Any]:
+    """Return what Airflow says of `dag_id`, paused or not. Raises Problem when there is no such DAG."""
+    try:
+        found: dict[str, Any] = rest.call("GET", path_of(dag_id))
+    except RestError as error:
+        if error.status != 404:
+            raise
+        known = ", ".join(sorted(one["dag_id"] for one in rest.all("/dags", "dags"))) or "none"
+        raise Problem(f"{rest.environment.name} has no DAG {dag_id}.", f"The DAGs are: {known}.") from error
+    return found
 
 
 def listed(rest: Rest, **wanted: Any) -> list[dict[str, Any]]:
