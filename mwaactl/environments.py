@@ -8,10 +8,10 @@ from typing import Any
 
 import boto3
 import botocore.session
-import yaml
 from botocore.config import Config
 from botocore.loaders import create_loader
 
+from mwaactl import yaml_files
 from mwaactl.errors import NOT_RUNNING, Problem
 from mwaactl.local import aws
 from mwaactl.local.layout import BUCKET, REGION, Layout
@@ -124,15 +124,7 @@ def read(name: str, source: Path, layout: Layout | None = None) -> Environment:
 
 def _file(source: Path) -> dict[str, Any]:
     path = source / ENVIRONMENTS_FILE
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, yaml.YAMLError) as error:
-        raise Problem(f"{path} can't be read: {error}", "Correct it.") from error
-    if content is not None and not isinstance(content, dict):
-        raise Problem(f"{path} is no list of environments.", "Write `name:` and its settings below, indented.")
-    return content or {}
+    return yaml_files.mapping(path) if path.exists() else {}
 
 
 def _local(layout: Layout) -> Environment:

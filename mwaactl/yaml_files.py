@@ -22,5 +22,5 @@ def mapping(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise Problem(f"{path} is not YAML: {error}", "Correct the line it names.") from error
     if found is not None and not isinstance(found, dict):
-        raise Problem(f"{path} holds no `name: value` lines.", "Write them as dbt's documentation shows.")
+        raise Problem(f"{path} holds no `name: value` lines.", "Write it as names and their values.")
     return found or {}

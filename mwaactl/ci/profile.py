@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mwaactl import yaml_files
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
 from mwaactl.local.secrets import PREFIX
@@ -59,13 +59,7 @@ def of(
 
 
 def _outputs(path: Path, profile: str) -> list[str]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    except yaml.YAMLError as error:
-        raise Problem(f"{path} can't be read: {error}", "Correct it.") from error
-    found = content.get(profile) if isinstance(content, dict) else None
+    found = yaml_files.mapping(path).get(profile) if path.exists() else None
     return list((found or {}).get("outputs") or ())
 
 

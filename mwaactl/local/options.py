@@ -5,8 +5,7 @@ import re
 import secrets
 from pathlib import Path
 
-import yaml
-
+from mwaactl import yaml_files
 from mwaactl.errors import Problem
 from mwaactl.local.layout import BUCKET, Layout
 from mwaactl.local.state import read_json, write_json
@@ -21,13 +20,8 @@ def read(source: Path) -> dict[str, str]:
     Raises Problem when the file is missing or an entry is not `section.option: text`.
     """
     path = source / OPTIONS_FILE
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Problem(f"{path} can't be read: {error.strerror}.", "Restore it.") from error
-    except yaml.YAMLError as error:
-        raise Problem(f"{path} is not YAML: {error}", "Correct the line it names.") from error
-    if not isinstance(content, dict):
+    content = yaml_files.mapping(path)
+    if not content:
         raise Problem(f"{path} holds no options.", "Write one `section.option: value` per line.")
     for name, value in content.items():
         if not isinstance(value, str) or not re.fullmatch(r"[a-z_]+\.[a-z_]+", str(name)):
