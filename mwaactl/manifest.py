@@ -90,7 +90,7 @@ def build(
     target = render.path_of(project_dir)
     wanted = fingerprint(project_dir, version)
     parsed_for = target_parse.targets(project_dir, targets)
-    force = force or _lacks_packages(project_dir)
+    force = force or lacks_packages(project_dir)
     fresh = not force and _is_fresh(target, wanted, parsed_for)
     if not fresh:
         if force or not _is_fresh(target, wanted):
@@ -139,7 +139,7 @@ def has_packages(project_dir: Path) -> bool:
     return any(yaml_files.mapping(file) for name in _PACKAGE_FILES if (file := project_dir / name).is_file())
 
 
-def _lacks_packages(project_dir: Path) -> bool:
+def lacks_packages(project_dir: Path) -> bool:
     """Whether the packages that the project names aren't there (any more): `dbt clean` removes them."""
     name = yaml_files.mapping(project_dir / "dbt_project.yml").get("packages-install-path", "dbt_packages")
     return has_packages(project_dir) and not any((project_dir / str(name)).glob("*"))

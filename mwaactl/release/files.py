@@ -74,7 +74,7 @@ def _megabytes(size: int) -> str:
 
 
 def stale_manifests(source: Path) -> list[Problem]:
-    """Return the dbt projects whose render manifest is missing, or older than what it was made from."""
+    """Return the dbt projects whose render manifest is missing or older than its sources, or that lack packages."""
     found = []
     for project in manifest.projects(source / "dbt"):
         folder = source / "dbt" / project
@@ -90,6 +90,8 @@ def stale_manifests(source: Path) -> list[Problem]:
             continue
         if metadata.get("fingerprint") != manifest.fingerprint(folder, str(metadata.get("dbt_version"))):
             found.append(Problem(f"{path} is older than the files it was made from.", command))
+        elif manifest.lacks_packages(folder):
+            found.append(Problem(f"The dbt packages of {project} are gone: no task could run it.", command))
         elif (pinned := _pinned_dbt(source)) and metadata.get("dbt_version") != pinned:
             made = metadata.get("dbt_version")
             found.append(Problem(f"{path} is of dbt {made}; requirements-dbt.txt says {pinned}.", command))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mwaactl import release
+from mwaactl import manifest, release
 from mwaactl.errors import Problem
 from mwaactl.release import dag_imports
 from tests.mwaactl.release.conftest import Place
@@ -162,6 +162,19 @@ def test_a_manifest_older_than_its_sources(place: Place) -> None:
     (place.source / "dbt/shop/build/render_manifest.json").unlink()
     refused(place, r"render_manifest\.json is missing")
     place.apply(skip=("manifests",))
+
+
+def test_packages_that_are_gone(place: Place) -> None:
+    """`dbt clean` takes them, and leaves the manifest as it is."""
+    place.write("dbt/shop/packages.yml", "packages: [{local: ../box}]\n")
+    project = place.source / "dbt" / "shop"
+    built = project / "build" / "render_manifest.json"
+    content = json.loads(built.read_text())
+    content["metadata"]["fingerprint"] = manifest.fingerprint(project, content["metadata"]["dbt_version"])
+    built.write_text(json.dumps(content))
+    refused(place, "The dbt packages of shop are gone.*mwaactl manifest build shop")
+    place.write("dbt/shop/dbt_packages/box/dbt_project.yml", "name: box\n")
+    place.apply()
 
 
 def test_a_manifest_of_another_dbt(place: Place) -> None:
