@@ -42,12 +42,9 @@ def _row(cause: Cause, adapter: str, pattern: str, source: str) -> tuple[Cause, 
     return cause, adapter, re.compile(pattern), source
 
 
-#: Snowflake's errors as its connector words them: number, SQL state, perhaps the query's id.
-_SNOWFLAKE = r"{number} \({state}\): (?:\S+: )?"
-
-
 def _snowflake(number: str = r"\d{6}", state: str = r"\w{5}") -> str:
-    return _SNOWFLAKE.format(number=number, state=state)
+    # As its connector words them: number, SQL state, perhaps the query's id.
+    return rf"{number} \({state}\): (?:\S+: )?"
 
 
 #: What says which cause: cause, adapter, how the line begins, where the words come from.

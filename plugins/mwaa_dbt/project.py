@@ -76,6 +76,7 @@ class DbtProject:
     def run_params(
         self,
         targets: Sequence[str] = run_form.TARGETS,
+        *,
         whole: bool = False,
         tests: bool = False,
         freshness: bool = False,
@@ -92,7 +93,9 @@ class DbtProject:
             window: with first and last day; models get them, or the run's data interval, as the vars window_start and
                 window_end.
         """
-        return run_form.params(settings.target(), targets, whole, tests, freshness, window)
+        return run_form.params(
+            settings.target(), targets, whole=whole, tests=tests, freshness=freshness, windowed=window
+        )
 
     def task_group(
         self,

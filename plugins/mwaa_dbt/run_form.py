@@ -84,20 +84,15 @@ class RunForm:
 def params(
     default_target: str,
     targets: Sequence[str] = TARGETS,
+    *,
     whole: bool = False,
     tests: bool = False,
     freshness: bool = False,
     windowed: bool = False,
 ) -> dict[str, Param]:
-    """Return the trigger form of a DAG that runs dbt nodes.
+    """Return the trigger form of a DAG that runs dbt nodes; `default_target` is that of runs that name none.
 
-    Args:
-        default_target: the target of runs that name none.
-        targets: those that a run may name.
-        whole: the DAG always builds all nodes anew.
-        tests: the DAG runs tests only.
-        freshness: the DAG looks at its sources first.
-        windowed: its incremental models take a window of days.
+    The others are those of DbtProject.run_params (`windowed` is its `window`).
 
     Airflow checks what is entered against these schemas before a run exists. The first task checks the rest, selection
     syntax included: Airflow would refuse that with the regular expression it doesn't match, the task does it in words.
