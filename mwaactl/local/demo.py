@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from typing import Any
 
 import click
-from rich.table import Table
 
+from mwaactl import landing
 from mwaactl.errors import Problem
 from mwaactl.local import control, follow, report, sink, warehouse
 from mwaactl.local.api import Api
@@ -21,11 +21,13 @@ SHOWN = 3  # marts of which rows are printed
 
 
 def day_interval(day: str) -> tuple[str, str]:
-    """Return the data interval of `day` (YYYY-MM-DD) as two ISO dates. Raises Problem when it isn't a day."""
+    """Return the data interval of `day` (YYYY-MM-DD) as two ISO dates. Raises Problem when it isn't a day with data."""
     try:
         first = date.fromisoformat(day)
     except ValueError:
         raise Problem(f"{day} is not a day.", "Write it as 2013-01-31.", 2) from None
+    if not landing.FIRST_DAY <= first <= landing.LAST_DAY:
+        raise Problem(f"There is no data of {day}.", f"The data is of {landing.FIRST_DAY} to {landing.LAST_DAY}.", 2)
     return f"{first}T00:00:00Z", f"{first + timedelta(days=1)}T00:00:00Z"
 
 
@@ -91,11 +93,7 @@ def _print(
         console.print(report.tasks_table(one))
         console.print()
     for table in tables[:SHOWN]:
-        shown = Table(title=f"{table.name} ({table.count:,} rows)", title_justify="left", box=None)
-        for column in table.columns[:8]:
-            shown.add_column(column)
-        for row in table.rows:
-            shown.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row[:8]))
+        shown = report.rows_table(table.name, table.count, table.columns, table.rows, console.width)
         console.print(shown)
         console.print()
     if tables[SHOWN:]:

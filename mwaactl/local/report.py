@@ -1,11 +1,13 @@
 """What a run did, for people (a table) and for programs (JSON)."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 from mwaactl.local import follow, progress
 from mwaactl.local.api import Api
@@ -48,9 +50,24 @@ def tasks_table(run: Run) -> Table:
     return table
 
 
+def rows_table(name: str, count: int, columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> Group:
+    """Return a relation's first rows under its name, with as many of its columns as fit into `width` characters."""
+    texts = [[f"{value:.2f}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    needed = [max(len(text) for text in column) + 2 for column in zip(columns, *texts, strict=True)]
+    fitting = max(1, sum(1 for n in range(len(needed)) if sum(needed[: n + 1]) <= width))
+    said = f"{count:,} rows" + (f", {fitting} of {len(columns)} columns" if fitting < len(columns) else "")
+    table = Table(box=None)
+    for column in columns[:fitting]:
+        table.add_column(column, no_wrap=True)
+    for row in texts:
+        table.add_row(*row[:fitting])
+    return Group(Text(f"{name} ({said})", style="italic"), table)
+
+
 def show_failures(api: Api, run: Run) -> None:
     """Say on stderr, for each failed task, what its log says and where to read on."""
-    for task in run.failed:
+    # `outcome` fails because others did.
+    for task in [task for task in run.failed if task["operator"] != "Outcome"] or run.failed:
         click.echo(
             click.style(f"\n{run.dag_id}.{task['task_id']} failed (try {task['try_number']}):", fg="red"), err=True
         )
