@@ -15,9 +15,9 @@ import psutil
 from mwaactl.local import aws
 from mwaactl.local.layout import Layout
 
-# component -> (its command, the MWAA container whose start-up script it lives after)
+# component -> (its command in $AIRFLOW_HOME, the MWAA container whose start-up script it lives after)
 COMPONENTS = {
-    "api-server": (("airflow", "api-server"), "webserver"),
+    "api-server": (("python", "config/airflow_api_server.py"), "webserver"),
     # On MWAA the scheduler container runs no tasks. With the LocalExecutor the scheduler's children are the workers, so
     # that it is the worker's exports (DBT_VENV_PATH and whatever else tasks need) that must be in its environment.
     "scheduler": (("airflow", "scheduler", "--skip-serve-logs"), "worker"),

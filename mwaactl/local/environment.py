@@ -63,7 +63,8 @@ def place(release: Release, layout: Layout) -> None:
     (home / "startup" / "startup.sh").write_bytes(release.startup)
     (home / "requirements" / "requirements.txt").write_bytes(release.requirements)
     (home / "config").mkdir(exist_ok=True)  # Airflow has it on its sys.path
-    shutil.copy(Path(__file__).with_name("airflow_sqlite.py"), home / "config")
+    for module in ("airflow_sqlite.py", "airflow_api_server.py"):
+        shutil.copy(Path(__file__).with_name(module), home / "config")
     plugins = home / "plugins"
     shutil.rmtree(plugins, ignore_errors=True)
     plugins.mkdir()
