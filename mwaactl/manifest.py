@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from mwaa_dbt import render_manifest as render
@@ -17,7 +18,7 @@ from mwaactl.local.layout import REPOSITORY
 Told = Callable[[str], None]
 
 #: What dbt and we make out of a project; it doesn't make the project another one.
-_MADE = {render.BUILD_FOLDER, "target", "logs", "dbt_packages", "package-lock.yml", ".user.yml", "__pycache__"}
+_MADE = {render.BUILD_FOLDER, "target", "logs", "dbt_packages", ".user.yml", "__pycache__"}
 #: The local environment's.
 DEFAULT_TARGETS = ("dev",)
 _PACKAGE_FILES = ("packages.yml", "dependencies.yml")
@@ -42,10 +43,13 @@ def projects(root: Path) -> list[str]:
 
 
 def fingerprint(project_dir: Path, dbt_version: str) -> str:
-    """Return a hash of the project's own files, dbt's version and our format: the same hash, the same manifest."""
+    """Return a hash of the project's own files and of its local packages', of dbt's version and of our format.
+
+    The same hash, the same manifest: other packages are pinned by package-lock.yml.
+    """
     digest = hashlib.sha256(f"{render.FORMAT} {dbt_version}\n".encode())
-    for path in _sources(project_dir):
-        digest.update(f"{path.relative_to(project_dir)} {path.stat().st_size}\n".encode())
+    for path in chain(*map(_sources, [project_dir, *_local_packages(project_dir)])):
+        digest.update(f"{os.path.relpath(path, project_dir)} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -95,6 +99,7 @@ def build(
     if not fresh:
         if force or not _is_fresh(target, wanted):
             _install_packages(venv, project_dir, told)
+            wanted = fingerprint(project_dir, version)  # dbt has written package-lock.yml
             told(f"Parsing {project} with dbt {version}")
             _parse(venv, project_dir, parsed_for[0], wanted)
         _parse_others(venv, project_dir, parsed_for, told)
@@ -132,6 +137,17 @@ def _install_packages(venv: Path, project_dir: Path, told: Told) -> None:
     if has_packages(project_dir):
         told("Installing the project's dbt packages")
         target_parse.run_dbt([str(venv / "bin" / "dbt"), "deps"], project_dir, Path(tempfile.gettempdir()))
+
+
+def _local_packages(project_dir: Path) -> list[Path]:
+    """Return the folders of the packages that the project names by their path, as far as they are there."""
+    found = []
+    for name in _PACKAGE_FILES:
+        file = project_dir / name
+        entries = (yaml_files.mapping(file) if file.is_file() else {}).get("packages") or ()
+        paths = [str(entry["local"]) for entry in entries if isinstance(entry, dict) and "local" in entry]
+        found += [folder for path in paths if (folder := project_dir / path).is_dir()]
+    return found
 
 
 def has_packages(project_dir: Path) -> bool:

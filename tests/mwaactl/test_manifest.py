@@ -79,8 +79,21 @@ def test_the_fingerprint_is_of_the_projects_own_files(tmp_path: Path) -> None:
     projects.write(project, {"models/schema.yml": "models: []"})
     changed = manifest.fingerprint(project, "1.11.0")
     assert changed != before
+    projects.write(project, {"package-lock.yml": "packages: []"})
+    assert manifest.fingerprint(project, "1.11.0") != changed, "the same packages.yml may bring other packages"
+    (project / "package-lock.yml").unlink()
     (project / "models" / "schema.yml").rename(project / "models" / "renamed.yml")
     assert manifest.fingerprint(project, "1.11.0") not in (before, changed)
+
+
+def test_the_fingerprint_is_of_local_packages_too_wherever_they_lie(tmp_path: Path) -> None:
+    project = projects.small(tmp_path, "shop", {"packages.yml": "packages: [{local: ../box}, {package: a/b}]"})
+    without = manifest.fingerprint(project, "1.11.0")
+    projects.write(tmp_path / "box", {"models/boxed.sql": "select 1"})
+    before = manifest.fingerprint(project, "1.11.0")
+    assert before != without
+    projects.write(tmp_path / "box", {"models/boxed.sql": "select 2"})
+    assert manifest.fingerprint(project, "1.11.0") != before
 
 
 @pytest.mark.parametrize(
