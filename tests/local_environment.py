@@ -13,6 +13,7 @@ from mwaactl import environments
 from mwaactl.local import follow, sink, warehouse
 from mwaactl.local.api import Api
 from mwaactl.local.layout import REPOSITORY, Layout
+from mwaactl.release import runs
 
 PRODUCT = ("dags", "dbt", "plugins", "infra", "startup.sh", "requirements.txt", "requirements-dbt.txt")
 # Named by MWAACTL_TEST_ENVIRONMENT, so that two test runs of one repository can each have their own; a developer who
@@ -88,7 +89,12 @@ class LocalEnvironment:
         """Start a run, of the data interval `day` if given, and return its id."""
         from mwaactl.local.demo import day_interval
 
-        return follow.trigger(self.api, dag_id, conf, interval=day_interval(day) if day else None)
+        interval = day_interval(day) if day else None
+        return runs.trigger(self.described(), dag_id, conf or {}, unpause=True, interval=interval)
+
+    def described(self) -> environments.Environment:
+        """Return it as mwaactl's other commands see it."""
+        return environments.read(environments.LOCAL, self.source, self.layout)
 
     def run(self, dag_id: str, conf: dict[str, Any] | None = None, day: str | None = None) -> follow.Run:
         """Start a run and wait for its end."""
@@ -111,7 +117,7 @@ class LocalEnvironment:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client ("s3", "secretsmanager", "mwaa") for this environment's AWS."""
-        return environments.read(environments.LOCAL, self.source, self.layout).client(service)
+        return self.described().client(service)
 
 
 def mwaactl(command: str, layout: Layout, *arguments: str) -> subprocess.CompletedProcess[str]:

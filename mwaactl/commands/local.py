@@ -206,8 +206,10 @@ def trigger(
     directory: Path | None, source: Path | None, dag_id: str, conf: str, logical_date: str | None, wait: bool, form: str
 ) -> None:
     """Run a DAG once. Exit status 0 only if the run succeeded (with --no-wait: was accepted)."""
+    from mwaactl import environments
     from mwaactl.local import follow, report
     from mwaactl.local.api import Api
+    from mwaactl.release import runs
 
     try:
         parameters = json.loads(conf)
@@ -215,8 +217,10 @@ def trigger(
         raise click.BadParameter(f"{conf!r} is not JSON: {error}", param_hint="--conf") from error
     if not isinstance(parameters, dict):
         raise click.BadParameter(f"{conf!r} is not a JSON object.", param_hint="--conf")
-    api = Api.of(Layout.of(directory, source))
-    run_id = follow.trigger(api, dag_id, parameters, logical_date and follow.moment(logical_date))
+    layout = Layout.of(directory, source)
+    api, environment = Api.of(layout), environments.read(environments.LOCAL, layout.source, layout)
+    date = logical_date and follow.moment(logical_date)
+    run_id = runs.trigger(environment, dag_id, parameters, unpause=True, logical_date=date)
     talk(f"{dag_id}: {run_id}")
     if not wait:
         click.echo(run_id)

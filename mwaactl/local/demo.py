@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from mwaactl import landing
+from mwaactl import environments, landing
 from mwaactl.errors import Problem
 from mwaactl.local import control, follow, report, sink, warehouse
 from mwaactl.local.api import Api
 from mwaactl.local.follow import Run
 from mwaactl.local.layout import Layout
+from mwaactl.release.rest import Rest
+from mwaactl.release.runs import ready, trigger
 
 LOAD, TRANSFORM, PROJECT = "flights_load", "flights_transform", "flights"
 ASSET_PATIENCE = 20.0  # seconds within which an updated asset starts its DAG; it takes one or two
@@ -39,18 +41,18 @@ def run(layout: Layout, day: str, form: str) -> None:
         for error in found.import_errors:
             click.echo(f"{error['filename']} can't be imported:\n{error['stack_trace']}", err=True)
         raise Problem("A DAG file can't be imported.", "Correct it, then repeat the command.")
-    api = Api.of(layout)
+    api, environment = Api.of(layout), environments.read(environments.LOCAL, layout.source, layout)
     messages_before = len(sink.read_messages(layout.messages_file))
     runs: list[Run] = []
 
-    follow.unpause(api, TRANSFORM)
+    ready(Rest(environment), TRANSFORM, unpause=True)
     began = time.time()
-    runs.append(follow.follow(api, LOAD, follow.trigger(api, LOAD, interval=interval)))
+    runs.append(follow.follow(api, LOAD, trigger(environment, LOAD, {}, unpause=True, interval=interval)))
     if runs[-1].state == "success":
         asset = follow.wait_for_run(api, TRANSFORM, began, ASSET_PATIENCE, lambda kind: kind.startswith("asset"))
         if not asset:
             click.echo(f"{TRANSFORM} did not start by its asset within {ASSET_PATIENCE:.0f} s; starting it.", err=True)
-        runs.append(follow.follow(api, TRANSFORM, asset or follow.trigger(api, TRANSFORM)))
+        runs.append(follow.follow(api, TRANSFORM, asset or trigger(environment, TRANSFORM, {})))
 
     succeeded = len(runs) == 2 and all(one.succeeded for one in runs)
     messages = sink.read_messages(layout.messages_file)[messages_before:]

@@ -1,4 +1,4 @@
-"""Starting a DAG run and watching it to its end."""
+"""Watching a DAG run to its end."""
 
 import time
 from collections import Counter
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from mwaactl.errors import INTERRUPTED, Problem
 from mwaactl.local import progress
-from mwaactl.local.api import Api, ApiError
+from mwaactl.local.api import Api
 
 ENDED = {"success", "failed"}
 INTERVAL = 1.0
@@ -56,55 +56,6 @@ class Run:
 
 def _moment(text: str | None) -> float | None:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
-
-
-def unpause(api: Api, dag_id: str) -> None:
-    """Let a DAG's runs start. Raises Problem when there is no such DAG."""
-    try:
-        dag = api.get(f"/dags/{quote(dag_id)}")
-        if dag["is_paused"]:
-            api.patch(f"/dags/{quote(dag_id)}", {"is_paused": False})
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        names = ", ".join(sorted(one["dag_id"] for one in api.all("/dags", "dags", exclude_stale=True))) or "none"
-        raise Problem(
-            f"There is no DAG {dag_id}.", f"The DAGs are: {names}. `make status` shows import errors."
-        ) from None
-
-
-def trigger(
-    api: Api,
-    dag_id: str,
-    conf: dict[str, Any] | None = None,
-    logical_date: str | None = None,
-    interval: tuple[str, str] | None = None,
-) -> str:
-    """Unpause a DAG, start a run of it and return the run's id.
-
-    `conf` are the run's parameters; `interval` is the data interval, given as two ISO dates with time zone.
-    Raises Problem when the DAG isn't there or refuses the parameters (in Airflow's words).
-    """
-    unpause(api, dag_id)
-    body: dict[str, Any] = {"logical_date": logical_date, "conf": conf or {}}
-    path = f"/dags/{quote(dag_id)}/dagRuns"
-    if interval:
-        body["logical_date"] = logical_date or interval[0]
-        body["data_interval_start"], body["data_interval_end"] = interval
-    try:
-        try:
-            run_id: str = api.post(path, body)["dag_run_id"]
-        except ApiError as error:
-            if error.status != 409 or not interval or logical_date:
-                raise
-            # Two runs of one logical date are refused: the interval run again gets another moment of the same day.
-            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            first = datetime.fromisoformat(interval[0].replace("Z", "+00:00"))
-            body["logical_date"] = (first + (datetime.now(UTC) - midnight)).isoformat()
-            run_id = api.post(path, body)["dag_run_id"]
-    except ApiError as error:
-        raise Problem(f"{dag_id} refused the run: {error.what}", "Correct the parameters (--conf).") from error
-    return run_id
 
 
 def moment(text: str) -> str:

@@ -71,8 +71,17 @@ def _name(task: dict[str, Any]) -> str:
     return str(task["task_id"]) + (f"[{index}]" if index not in (None, -1) else "")
 
 
-def trigger(environment: Environment, dag_id: str, conf: dict[str, Any], unpause: bool = False) -> str:
+def trigger(
+    environment: Environment,
+    dag_id: str,
+    conf: dict[str, Any],
+    unpause: bool = False,
+    logical_date: str | None = None,
+    interval: tuple[str, str] | None = None,
+) -> str:
     """Start a run of `dag_id` with the parameters `conf` and return the run's id.
+
+    `interval` is the data interval; it and `logical_date` are ISO 8601 with a zone.
 
     Raises Problem when there is no such DAG, when it is paused (its run would wait for ever) and `unpause` isn't set,
     or when Airflow refuses the parameters.
@@ -81,12 +90,26 @@ def trigger(environment: Environment, dag_id: str, conf: dict[str, Any], unpause
     path = ready(rest, dag_id, unpause)
     # Told beforehand, so that a request which is sent again after a lost answer starts no second run.
     run_id = f"mwaactl__{datetime.now(UTC):%Y%m%dT%H%M%SZ}__{secrets.token_hex(3)}"
-    body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
+    body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": conf}
+    if interval:
+        body |= {"data_interval_start": interval[0], "data_interval_end": interval[1]}
+        body["logical_date"] = logical_date or interval[0]
     try:
-        rest.call("POST", f"{path}/dagRuns", body=body)
+        try:
+            rest.call("POST", f"{path}/dagRuns", body=body)
+        except RestError as error:
+            if error.status != 409:
+                raise
+            if rest.call("GET", f"{path}/dagRuns", {"run_id_pattern": run_id, "limit": 1})["dag_runs"]:
+                return run_id
+            if not interval or logical_date:
+                raise
+            # Two runs of one logical date are refused: the interval run again gets another moment of the same day.
+            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            first = datetime.fromisoformat(interval[0].replace("Z", "+00:00"))
+            body["logical_date"] = (first + (datetime.now(UTC) - midnight)).isoformat()
+            rest.call("POST", f"{path}/dagRuns", body=body)
     except RestError as error:
-        if error.status == 409:
-            return run_id
         raise Problem(f"{dag_id} refused the run: {error.what}", "Correct the parameters (--conf).") from error
     return run_id
 

@@ -27,7 +27,7 @@ def _dags(environment: LocalEnvironment) -> Iterator[Path]:
     environment.up()
     for dag_id in (LEFT, RIGHT):
         until(lambda dag_id=dag_id: _is_there(environment, dag_id), limit=120, every=1)  # type: ignore[misc]
-        follow.unpause(environment.api, dag_id)
+        environment.api.patch(f"/dags/{dag_id}", {"is_paused": False})
     yield ticks
     file.unlink()
     environment.up()

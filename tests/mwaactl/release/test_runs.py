@@ -17,11 +17,17 @@ class Airflow:
 
     def __init__(self, place: Place, states: list[str], paused: bool = False) -> None:
         self.states, self.paused, self.conf, self.run_id = states, paused, None, ""
+        self.date: str | None = None
+        self.taken: list[str | None] = []
+        self.lost = False
         place.mwaa.rest.update(
             {
                 ("GET", "/dags/daily"): lambda query, body: {"dag_id": "daily", "is_paused": self.paused},
                 ("PATCH", "/dags/daily"): self.patch,
                 ("POST", "/dags/daily/dagRuns"): self.post,
+                ("GET", "/dags/daily/dagRuns"): lambda query, body: {
+                    "dag_runs": [{}] if query["run_id_pattern"] == self.run_id else []
+                },
                 ("POST", "/dags/~/dagRuns/list"): self.list,
                 ("POST", "/dags/~/dagRuns/~/taskInstances/list"): self.tasks,
             }
@@ -35,8 +41,12 @@ class Airflow:
         if body["conf"].get("bad"):
             detail = {"RestApiStatusCode": 400, "RestApiResponse": {"detail": "Invalid input for param bad"}}
             raise Refused("RestApiClientException", "", **detail)
-        assert body["logical_date"] is None  # Airflow 3 wants the key
-        self.conf, self.run_id = body["conf"], body["dag_run_id"]
+        if body["logical_date"] in self.taken:  # Airflow 3 wants the key
+            raise Refused("RestApiClientException", "", RestApiStatusCode=409, RestApiResponse={"detail": "exists"})
+        self.conf, self.run_id, self.date = body["conf"], body["dag_run_id"], body["logical_date"]
+        if self.lost:
+            self.taken.append(self.date)
+            raise Refused("RestApiClientException", "", RestApiStatusCode=409, RestApiResponse={"detail": "exists"})
         return {"dag_run_id": self.run_id}
 
     def list(self, query: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +77,26 @@ def test_a_run_is_started_with_its_parameters_and_followed_to_its_end(place: Pla
     run = wait(place, run_id)
     assert run.succeeded
     assert len(run.tasks) == 130
+
+
+def test_a_data_interval_goes_with_the_run_and_can_be_run_again(place: Place) -> None:
+    airflow = Airflow(place, ["success"])
+    day = ("2013-01-01T00:00:00Z", "2013-01-02T00:00:00Z")
+    runs.trigger(place.environment, "daily", {}, interval=day)
+    assert airflow.date == day[0]
+    airflow.taken = [airflow.date]
+    runs.trigger(place.environment, "daily", {}, interval=day)
+    assert airflow.date
+    assert airflow.date.startswith("2013-01-01T")
+    assert airflow.date != day[0]
+    with pytest.raises(Problem, match=r"refused the run.*409 exists"):
+        runs.trigger(place.environment, "daily", {}, logical_date=day[0])
+
+
+def test_a_request_whose_answer_was_lost_starts_no_second_run(place: Place) -> None:
+    airflow = Airflow(place, ["success"])
+    airflow.lost = True
+    assert runs.trigger(place.environment, "daily", {}) == airflow.run_id
 
 
 def test_a_failed_run_names_its_tasks(place: Place) -> None:
