@@ -100,6 +100,6 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "mwaa_dbt.bucket": BUCKET,
         "cosmos.dbt_docs_projects": json.dumps({"flights": {"dir": f"s3://{BUCKET}/mwaactl/docs/flights"}}),
         # Nobody waits here for hours.
-        "mwaa_dbt.lock_poll": "5",
-        "mwaa_dbt.lock_grace": "20",
+        "mwaa_dbt.lock_poll": "3",
+        "mwaa_dbt.lock_grace": "12",
     }
