@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 import psutil
 import pytest
 
 from mwaactl.local import follow
 from mwaactl.local.api import ApiError
 from mwaactl.local.state import read_json
+from tests.end_to_end.conftest import Demo
 from tests.end_to_end.lock_probe import LEFT, PROBE, RIGHT, WAIT, Probe
 from tests.end_to_end.support import JUST_QUICK, TRANSFORM, instance, records, states, until, words
 from tests.local_environment import LocalEnvironment
@@ -137,7 +139,18 @@ def test_the_scheduler_is_killed_while_one_works_and_one_waits(probe: Probe) -> 
     assert probe.ended(LEFT, left).state in follow.ENDED
 
 
-def test_init_and_transform_started_in_the_same_second(environment: LocalEnvironment) -> None:
+def load_production(environment: LocalEnvironment) -> None:
+    """Give production's warehouse the raw tables of dev's: flights_load loads those of the environment's target."""
+    raw = "select table_name from information_schema.tables where table_catalog = 'dev' and table_schema = 'raw'"
+    with duckdb.connect(str(environment.layout.warehouse / "flights_prod.duckdb")) as database:
+        database.execute(f"attach '{environment.layout.warehouse / 'flights_dev.duckdb'}' as dev (read_only)")
+        database.execute("create schema if not exists raw")
+        for (name,) in database.execute(raw).fetchall():
+            database.execute(f"create or replace table raw.{name} as from dev.raw.{name}")
+
+
+def test_init_and_transform_started_in_the_same_second(environment: LocalEnvironment, green: Demo) -> None:
+    load_production(environment)
     started = time.time()
     with ThreadPoolExecutor(2) as pool:
         both = [

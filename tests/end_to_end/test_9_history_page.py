@@ -24,6 +24,7 @@ def opened(page: Page) -> FrameLocator:
     page.get_by_text("Browse", exact=True).click()
     page.get_by_text("dbt history", exact=True).click()
     frame = page.frame_locator("iframe")
+    expect.set_options(timeout=30_000)  # the first page of an hour reads the bucket
     expect(frame.get_by_role("heading", name="dbt history")).to_be_visible(timeout=60_000)
     return frame
 
