@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, BaseOperator
+from airflow.sdk import DAG, BaseOperator, chain
 
 from mwaa_dbt.errors import ConfigurationError
 from mwaa_dbt.exclusion.tasks import WAIT_FOR_TURN, WaitForTurn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Frame:
     """What every group waits for, what waits for every group, and the task that tells the run's outcome."""
 
-    first: tuple[BaseOperator, ...] = ()
+    first: BaseOperator | None = None
     last: tuple[BaseOperator, ...] = ()
     outcome: BaseOperator | None = None
 
@@ -41,22 +41,19 @@ def make(dag: DAG, project: DbtProject, command: str) -> Frame:
     asked = "target" in dag.params
     select = SelectNodes(task_id=SELECT_NODES, resolve=project.resolve) if asked else None
     wait = _wait_for_turn(dag, project.lock) if project.lock else None
-    if select is not None and wait is not None:
-        select >> wait  # a form that can't be followed needs no turn
-    before = wait or select
     freshness = _source_freshness(project) if "freshness" in dag.params else None
     start, end = _hooks(dag, project, command)
-    # Beside each other: neither needs the other, and every run waits for both.
-    first = [task for task in (freshness, start) if task is not None]
-    if before is not None:
-        for task in first:
-            before >> task
+    # In a row: a form that can't be followed needs no turn, and the last of them skips what the run leaves out.
+    first = [task for task in (select, wait, start, freshness) if task is not None]
+    chain(*first)
+    if first:
+        first[-1].leaves_out = True
     # on-run-end runs after failures, too: without `outcome` a failed run would pass for a success.
     outcome = Outcome(task_id=OUTCOME, lock=project.lock) if asked or project.lock or end is not None else None
     if end is not None and outcome is not None:
         end >> outcome
     last = tuple(task for task in (end, outcome) if task is not None)
-    return Frame(tuple(first) or ((before,) if before is not None else ()), last, outcome)
+    return Frame(first[-1] if first else None, last, outcome)
 
 
 def _wait_for_turn(dag: DAG, lock: str) -> WaitForTurn:

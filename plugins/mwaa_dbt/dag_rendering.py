@@ -36,28 +36,13 @@ class DagRendering:
             for parent in group.nodes[unique_id].depends_on:
                 if parent in self._tasks and group.chained:
                     _put_after(self._tasks[parent], kept)
-        for task in self._frame.first:
-            self._put_first(task, group)
+        if self._frame.first is not None:
+            self._frame.first >> group
         for task in self._frame.last:
             group >> task
 
-    def _put_first(self, first: BaseOperator, group: ProjectTaskGroup) -> None:
-        """Have `first` end before anything of `group` begins."""
-        first >> group
-        for task in group.iter_tasks():
-            self._put_directly_after(first, task)
-
-    def _put_directly_after(self, first: BaseOperator, task: BaseOperator) -> None:
-        """Connect them if runs may leave out all that `task` waits for otherwise: it would start at once."""
-        if "select" in self.dag.params:
-            # The sets are what `>>` fills, too.
-            task.upstream_task_ids.add(first.task_id)
-            first.downstream_task_ids.add(task.task_id)
-
     def before_outcome(self, task: BaseOperator) -> None:
-        """Have `task` begin after the run's first tasks, and end before its outcome is told."""
-        for first in self._frame.first:
-            self._put_directly_after(first, task)
+        """Have `task` end before the run's outcome is told."""
         if self._frame.outcome is not None:
             task >> self._frame.outcome
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mwaa_dbt import settings
+from mwaa_dbt import left_out, settings
 from mwaa_dbt.compat import AirflowRescheduleException, AirflowSkipException
 from mwaa_dbt.node_operators import DbtBuildVirtualenvOperator
 from mwaa_dbt.outcome import ENDED
@@ -36,6 +36,9 @@ class RunHooks(DbtBuildVirtualenvOperator):
         started: of on-run-end: the task of on-run-start, if the project has such hooks.
     """
 
+    #: Whether it is the last of the run's first tasks.
+    leaves_out = False
+
     def __init__(self, *, kind: str, command: str = "build", started: str | None = None, **kwargs: Any) -> None:
         # The hooks may look up relations all the same: dbt then asks the warehouse for their schema.
         super().__init__(**{"dbt_cmd_flags": ["--no-populate-cache"], **kwargs, "hooks": kind})
@@ -47,6 +50,7 @@ class RunHooks(DbtBuildVirtualenvOperator):
         """Run the hooks.
 
         Raises:
+            DownstreamTasksSkipped: with what the run leaves out, if it is the last of the run's first tasks.
             AirflowRescheduleException: if a node's task hasn't ended yet (on-run-end).
             AirflowSkipException: if nothing of the run has begun (on-run-end).
             DbtError: if a hook failed.
@@ -56,7 +60,10 @@ class RunHooks(DbtBuildVirtualenvOperator):
             self.select = " ".join(form.select)
         if self.hooks == hooks.END:
             self._ended = self._results(context)
-        return super().execute(context, **kwargs)
+        found = super().execute(context, **kwargs)
+        if self.leaves_out:
+            left_out.skip(context)
+        return found
 
     def hooks_env(self, workspace: Path) -> dict[str, str]:
         """Return which hooks to run, and how the run's nodes ended."""

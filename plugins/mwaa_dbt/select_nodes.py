@@ -1,4 +1,4 @@
-"""The first task of a DAG with a trigger form: skips what the run leaves out."""
+"""The first task of a DAG with a trigger form: finds out what the run leaves out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from mwaa_dbt import settings
-from mwaa_dbt.compat import DownstreamTasksSkipped
+from mwaa_dbt import left_out, settings
 from mwaa_dbt.errors import SelectionError
-from mwaa_dbt.left_out import UNSELECTED
 from mwaa_dbt.run_form import RunForm
 from mwaa_dbt.window import END, START
 
@@ -20,11 +18,14 @@ if TYPE_CHECKING:
 
 
 class SelectNodes(BaseOperator):
-    """Checks the run's form and skips the tasks of nodes outside the selection, without starting them.
+    """Checks the run's form and finds the tasks of nodes outside the selection, which are then skipped (left_out.py).
 
     Args:
         resolve: returns the unique ids of the nodes that a form selects.
     """
+
+    #: Whether it is the last of the run's first tasks.
+    leaves_out = False
 
     ui_color = "#e8f7e4"
 
@@ -33,9 +34,10 @@ class SelectNodes(BaseOperator):
         self._resolve = resolve
 
     def execute(self, context: Context) -> None:
-        """Skip what the form leaves out.
+        """Find out what the form leaves out; skip it, unless another first task does.
 
         Raises:
+            DownstreamTasksSkipped: with the tasks to be skipped.
             SelectionError: if the form can't be followed, in words for the person who filled it in.
         """
         _check_fields(getattr(context.get("dag_run"), "conf", None) or {}, self.dag.params)
@@ -55,8 +57,9 @@ class SelectNodes(BaseOperator):
                 f"select={' '.join(form.select)!r} exclude={' '.join(form.exclude)!r} leaves no task of this DAG."
             )
         if skipped:
-            context["ti"].xcom_push(key=UNSELECTED, value=skipped)
-            raise DownstreamTasksSkipped(tasks=skipped)
+            context["ti"].xcom_push(key=left_out.UNSELECTED, value=skipped)
+        if self.leaves_out:
+            left_out.skip(context, skipped)
 
 
 def _check_fields(conf: Mapping[str, Any], known: Iterable[str]) -> None:

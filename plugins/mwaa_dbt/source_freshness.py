@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mwaa_dbt import alerts, left_out, settings, staleness
-from mwaa_dbt.compat import DownstreamTasksSkipped
 from mwaa_dbt.node_operators import DbtSourceVirtualenvOperator
 from mwaa_dbt.process import DbtRequest
 from mwaa_dbt.results import NodeResult, Outcome
@@ -42,16 +41,19 @@ class SourceFreshness(DbtSourceVirtualenvOperator):
         self._found: tuple[Freshness, ...] = ()
 
     def execute(self, context: Context, **kwargs: Any) -> None:
-        """Look at the sources, skip what is below stale ones.
+        """Look at the sources; skip what is below stale ones, and what the run leaves out otherwise.
 
         Raises:
             DownstreamTasksSkipped: with the tasks to be skipped.
             DbtError: if dbt couldn't tell how fresh a source is.
         """
+        left_out.skip(context, self._below_stale(context, **kwargs))  # it is the last of the run's first tasks
+
+    def _below_stale(self, context: Context, **kwargs: Any) -> Iterable[str]:
         form = RunForm.of_run(context, settings.target())
         if not form.freshness:
             self.log.info("The form says not to look at sources.")
-            return
+            return ()
         tasks = {task.task_id: set(ids) for task in self.dag.tasks if (ids := getattr(task, "node_ids", ()))}
         wanted = set().union(*tasks.values())
         if form.partial:
@@ -61,11 +63,11 @@ class SourceFreshness(DbtSourceVirtualenvOperator):
         below = {source: nodes for source, nodes in below.items() if nodes & wanted}
         if not below:
             self.log.info("No node of this run is made from a source that says how fresh it must be.")
-            return
+            return ()
         self.select = " ".join(f"source:{source.removeprefix('source.')}" for source in below)
         super().execute(context, **kwargs)
-        # The others are skipped already, by the form.
-        self._conclude({task_id: ids & wanted for task_id, ids in tasks.items() if ids & wanted}, below, context)
+        # The others are skipped by the form.
+        return self._conclude({task_id: ids & wanted for task_id, ids in tasks.items() if ids & wanted}, below, context)
 
     def _run(self, request: DbtRequest) -> Outcome:
         outcome = super()._run(request)
@@ -75,7 +77,9 @@ class SourceFreshness(DbtSourceVirtualenvOperator):
         nodes = tuple(_result(one, one.status, one.words) for one in unknown)
         return replace(outcome, exit_code=0 if judged else outcome.exit_code, nodes=nodes)
 
-    def _conclude(self, tasks: Mapping[str, set[str]], below: Mapping[str, set[str]], context: Context) -> None:
+    def _conclude(
+        self, tasks: Mapping[str, set[str]], below: Mapping[str, set[str]], context: Context
+    ) -> Iterable[str]:
         stale = {one.unique_id: one.words for one in self._found if one.status == "error"}
         skipped: dict[str, list[str]] = {}
         partly: dict[str, list[str]] = {}
@@ -101,7 +105,7 @@ class SourceFreshness(DbtSourceVirtualenvOperator):
             context["ti"].xcom_push(key=left_out.STALE, value=value)
         if skipped:
             self.log.info("Skipped: %s", ", ".join(sorted(skipped)))
-            raise DownstreamTasksSkipped(tasks=list(skipped))
+        return skipped
 
 
 def _result(found: Freshness, status: str, words: str) -> NodeResult:

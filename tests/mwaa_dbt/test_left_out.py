@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped
 from mwaa_dbt import left_out
 
 XCOMS = {
@@ -55,8 +55,31 @@ def test_other_tasks_go_on() -> None:
     assert nodes("g.a", "model.p.a", cleared=1) == set()
 
 
-def test_in_a_run_of_which_nothing_was_cleared_nobody_is_asked() -> None:
-    assert nodes("g.a", "model.p.a", freshness=True, select="a") == set()
+def test_in_a_whole_run_of_which_nothing_was_cleared_nobody_is_asked() -> None:
+    assert nodes("g.a", "model.p.a", freshness=True) == set()
+
+
+def test_in_a_partial_run_a_task_asks_whoever_marked_the_first_ones_as_successful() -> None:
+    assert nodes("g.a", "model.p.a", asks=1, freshness=True, select="a") == set()
+    with pytest.raises(AirflowSkipException, match="The run's form leaves it out"):
+        nodes("g.u", "model.p.u", asks=1, select="a")
+
+
+def skipped(also: tuple[str, ...] = (), **params: Any) -> list[str]:
+    ti = SimpleNamespace(xcom_pull=lambda task_ids, key, map_indexes: XCOMS.get((task_ids, key)))
+    context: Any = {"params": params, "ti": ti}
+    try:
+        left_out.skip(context, also)
+    except DownstreamTasksSkipped as left:
+        return list(left.tasks)
+    return []
+
+
+def test_skipped_is_what_the_form_leaves_out_and_what_hangs_below_stale_sources() -> None:
+    assert skipped() == []
+    assert skipped(("g.a",)) == ["g.a"]
+    assert skipped(("g.a", "g.u"), select="a") == ["g.u", "g.a"]
+    assert skipped(exclude="u") == ["g.u"]
 
 
 def test_a_task_about_several_nodes_loses_some() -> None:

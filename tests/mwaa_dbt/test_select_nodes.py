@@ -1,7 +1,8 @@
-"""The first task of a run skips what the form leaves out."""
+"""The first task of a run finds out what the form leaves out; the last of the first tasks skips it."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import DownstreamTasksSkipped
+from mwaa_dbt import DbtProject
 from mwaa_dbt.errors import SelectionError
 
 from tests.mwaa_dbt import rendering
@@ -28,12 +30,11 @@ def dag(dbt_root: Path) -> DAG:
 def kept(dag: DAG, **params: Any) -> set[str]:
     """Return the ids of the tasks that are left to run (but the first one and ephemeral models)."""
     everything = {task.task_id for task in dag.tasks if getattr(task, "node_ids", ())}
-    try:
-        ti = SimpleNamespace(xcom_push=lambda key, value: None)
+    left_out: dict[str, list[str]] = {}
+    ti = SimpleNamespace(xcom_push=lambda key, value: left_out.update({key: value}), xcom_pull=lambda **kwargs: None)
+    with contextlib.suppress(DownstreamTasksSkipped):  # raised if no other first task comes after it
         dag.get_task("select_nodes").execute({"params": {"full_refresh": False, **params}, "ti": ti})
-    except DownstreamTasksSkipped as skipped:
-        return everything - set(skipped.tasks)
-    return everything
+    return everything - set(left_out.get("unselected", ()))
 
 
 def test_an_empty_form_skips_nothing(dag: DAG) -> None:
@@ -102,12 +103,24 @@ def test_a_bad_form_is_refused_in_words(dag: DAG, params: dict[str, Any]) -> Non
         kept(dag, **params)
 
 
-def test_everything_waits_for_the_selection(dag: DAG) -> None:
+def test_everything_waits_for_the_first_tasks_of_which_the_last_skips(dag: DAG) -> None:
     assert [task.task_id for task in dag.roots] == ["select_nodes"]
-    nodes = [task for task in dag.tasks if getattr(task, "node_ids", ())]
-    assert nodes
-    first = {task.task_id for task in nodes[0].get_flat_relatives(upstream=True)} - {task.task_id for task in nodes}
-    first -= {name for name in first if dag.get_task(name).downstream_task_ids.isdisjoint(t.task_id for t in nodes)}
-    for task in nodes:  # directly: what it waits for otherwise may be left out
-        assert first <= task.upstream_task_ids
     assert dag.get_task("select_nodes").retries == 0
+    first = [task for task in dag.tasks if hasattr(task, "leaves_out") and task.task_id != "on_run_end"]
+    (last,) = [task for task in first if task.leaves_out]  # type: ignore[attr-defined]
+    nodes = {task.task_id for task in dag.tasks if getattr(task, "node_ids", ())}
+    assert nodes
+    assert nodes <= {task.task_id for task in last.get_flat_relatives(upstream=False)}
+    assert {task.task_id for task in last.get_flat_relatives(upstream=True)} == {t.task_id for t in first} - {
+        last.task_id
+    }
+
+
+def test_where_nothing_else_comes_first_the_selection_skips(dbt_root: Path) -> None:
+    with DAG("d", schedule=None, params=DbtProject("zoo", hooks="node").run_params()) as dag:
+        DbtProject("zoo", hooks="node").task_group("all")
+    ti = SimpleNamespace(xcom_push=lambda key, value: None, xcom_pull=lambda **kwargs: None)
+    with pytest.raises(DownstreamTasksSkipped) as skipped:
+        dag.get_task("select_nodes").execute({"params": {"select": "int_paid", "full_refresh": False}, "ti": ti})
+    assert "all.int_paid_run" not in skipped.value.tasks
+    assert "all.stg_orders_model_build" in skipped.value.tasks

@@ -63,6 +63,9 @@ class Ti(SimpleNamespace):
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
 
+    def xcom_pull(self, **kwargs: Any) -> None:
+        """Have none of other tasks."""
+
 
 def look(**form: Any) -> tuple[set[str], dict[str, Any]]:
     """Run the task; return what it skipped, and its XComs."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.sensor import BaseSensorOperator
 
-from mwaa_dbt import settings
+from mwaa_dbt import left_out, settings
 from mwaa_dbt.compat import AirflowRescheduleException
 from mwaa_dbt.exclusion import turn
 from mwaa_dbt.exclusion.store import check_name
@@ -30,6 +30,8 @@ class WaitForTurn(BaseSensorOperator):
     """
 
     ui_color = "#e8f7e4"
+    #: Whether it is the last of the run's first tasks.
+    leaves_out = False
 
     def __init__(self, *, lock: str, **kwargs: Any) -> None:
         self.lock = check_name(lock)
@@ -38,6 +40,19 @@ class WaitForTurn(BaseSensorOperator):
         # the next and the task for lost (airflow/jobs/scheduler_job_runner.py, `process_executor_events`).
         again = {"retries": 10, "retry_delay": poll, "retry_exponential_backoff": False}
         super().__init__(**{"pre_execute": None, **kwargs, **again, "mode": "reschedule", "poke_interval": poll})
+
+    def execute(self, context: Context) -> Any:
+        """Wait; then skip what the run leaves out, unless another first task does.
+
+        Raises:
+            DownstreamTasksSkipped: with the tasks to be skipped.
+            AirflowRescheduleException: if it isn't the run's turn yet.
+            TurnRefused, ConfigurationError: as `poke` does.
+        """
+        found = super().execute(context)
+        if self.leaves_out:
+            left_out.skip(context)
+        return found
 
     def poke(self, context: Context) -> bool:
         """Look at the lease; return whether it is the run's turn.
