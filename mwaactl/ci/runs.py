@@ -49,19 +49,24 @@ class Airflow:
         return [_run(one) for one in self._rest.call("GET", f"/dags/{dag_id}/dagRuns", query)["dag_runs"]]
 
     def tasks(self, run: Run) -> dict[str, str]:
-        """Return the state of each task of `run`, by its id."""
-        found: dict[str, str] = {}
+        """Return the state of each task of `run`, by its id: of a mapped task "success" only if all instances have it."""
+        instances: list[dict[str, Any]] = []
         while True:
             body = {
                 "dag_ids": [run.dag_id],
                 "dag_run_ids": [run.run_id],
                 "page_limit": _PAGE,
-                "page_offset": len(found),
+                "page_offset": len(instances),
             }
             page = self._rest.call("POST", "/dags/~/dagRuns/~/taskInstances/list", body=body)
-            found |= {one["task_id"]: one["state"] or "none" for one in page["task_instances"]}
-            if not page["task_instances"] or len(found) >= page["total_entries"]:
-                return found
+            instances += page["task_instances"]
+            if not page["task_instances"] or len(instances) >= page["total_entries"]:
+                break
+        found: dict[str, str] = {}
+        for one in instances:
+            if found.get(one["task_id"], "success") == "success":
+                found[one["task_id"]] = one["state"] or "none"
+        return found
 
 
 def _run(answer: dict[str, Any]) -> Run:

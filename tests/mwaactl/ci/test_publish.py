@@ -30,6 +30,7 @@ class Ran:
     started: timedelta = timedelta(minutes=1)  # from now
     conf: dict[str, Any] = field(default_factory=dict)
     tasks: dict[str, str] = field(default_factory=lambda: dict(TASKS))
+    mapped: dict[str, list[str]] = field(default_factory=dict)  # states of a mapped task's instances
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def airflow(shop: Production) -> Iterator[tuple[Production, Ran]]:
     def tasks(_: Any, body: dict[str, Any]) -> dict[str, Any]:
         assert (body["dag_ids"], body["dag_run_ids"]) == ([DAG], [RUN])
         found = [{"task_id": name, "state": state} for name, state in ran.tasks.items()]
+        found += [{"task_id": name, "state": state} for name, states in ran.mapped.items() for state in states]
+        assert body["page_offset"] < len(found), "asked for more than there is"
         page = found[body["page_offset"] :][:2]
         return {"task_instances": page, "total_entries": len(found)}
 
@@ -84,6 +87,12 @@ def test_the_released_project_becomes_the_state(airflow: tuple[Production, Ran],
     assert total["relation_name"] == '"warehouse"."shop"."total"'
 
 
+def test_a_mapped_task_is_several_instances(airflow: tuple[Production, Ran], tmp_path: Path) -> None:
+    shop, ran = airflow
+    ran.mapped = {"land": ["success", "success", "skipped"]}
+    assert publish.publish(request(shop, tmp_path), print).release == "r1"
+
+
 Change = Callable[[Ran], None]
 
 
@@ -97,6 +106,7 @@ Change = Callable[[Ran], None]
         (lambda ran: ran.conf.update(target="dev"), "for the target dev"),
         (lambda ran: ran.conf.update(vars={"a": 1}), "with vars of its own"),
         (lambda ran: ran.tasks.update({"models.kept_run": "skipped"}), "left out model.shop.kept"),
+        (lambda ran: ran.mapped.update({"models.kept_run": ["failed", "success"]}), "left out model.shop.kept"),
         (lambda ran: ran.tasks.clear() or ran.tasks.update(notify="success"), "ran no node of shop"),
     ],
 )
