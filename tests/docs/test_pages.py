@@ -66,6 +66,14 @@ def test_commands_exist_with_their_options(page: Path) -> None:
             _check_command(words, text)
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/first-deployment.md"])
+def test_first_runs_unpause_their_dag(name: str) -> None:
+    runs = [text for text in pages.mentioned(REPOSITORY / name) if _words(text)[:1] in (["trigger"], ["backfill"])]
+    assert [text for text in runs if " -e dev" in text]
+    for text in runs:
+        assert " -e dev" not in text or "--unpause" in text, f"{text!r}: DAGs come in paused"
+
+
 def _words(text: str) -> list[str]:
     """Return what follows `mwaactl` in a command; nothing if `text` is none."""
     text = text.strip().removeprefix(".venv/bin/")
