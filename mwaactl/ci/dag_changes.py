@@ -1,13 +1,21 @@
 """What a pull request changes in the DAGs: tasks, and where tests run. Both sides are rendered by the real Airflow."""
 
 import json
+import zipfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from mwaactl.ci import rendering
 from mwaactl.environments import Environment
+from mwaactl.errors import Problem
+from mwaactl.local import options
+from mwaactl.release import pointer, record
+from mwaactl.release.contents import PLUGINS
 
 _NOWHERE = "not on Airflow"
 
@@ -28,15 +36,25 @@ class Changes:
 def between(environment: Environment, source: Path, folder: Path, heads: dict[str, dict[str, Any]]) -> Changes:
     """Compare the DAGs that are released to `environment` with those of `source`; works in `folder`.
 
-    `heads` are dbt's manifests of the projects that were parsed just now; of others the built manifest is taken.
+    Each side has its own plugins and configuration options. `heads` are dbt's manifests of the projects that were
+    parsed just now; of others the built manifest is taken. Raises Problem when `source` has no configuration options,
+    or when the release has no plugins.zip.
     """
     base, head = folder / "released", folder / "changed"
     if not _fetch(environment, base):
         return Changes(notes=["There is no release in the bucket to compare the DAGs with."])
     rendering.copy(source, head, heads)
+    chosen = {**options.read(source), **environment.own_options}
+    notes: list[str] = []
+    try:
+        released_options: Mapping[str, str] = _options(environment)
+    except Problem as error:
+        released_options = chosen
+        notes.append(f"The released DAGs are rendered with the configuration options of here: {error.what}")
+    plugins = folder / "released-plugins", source / "plugins"
     with ThreadPoolExecutor(2) as pool:
-        before, after = pool.map(rendering.render, (base, head))
-    notes = [f"{file} can't be imported as it is released: {text}" for file, text in before["errors"].items()]
+        before, after = pool.map(rendering.render, (base, head), plugins, (released_options, chosen))
+    notes += [f"{file} can't be imported as it is released: {text}" for file, text in before["errors"].items()]
     notes += [f"{file} can't be imported: {text}" for file, text in after["errors"].items()]
     return compare(_tasks(before), _tasks(after), _tests(base), _tests(head), notes)
 
@@ -92,7 +110,27 @@ def _fetch(environment: Environment, folder: Path) -> bool:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fetch, [key for key in keys if wanted(key.removeprefix(prefix)) and not key.endswith("/")]))
+    if keys:
+        archive = folder.with_name(PLUGINS)
+        try:
+            s3.download_file(environment.bucket, environment.key(PLUGINS), str(archive))
+        except ClientError as error:
+            raise Problem(
+                f"s3://{environment.bucket}/{environment.key(PLUGINS)} can't be read: {error}",
+                "Release again, or allow s3:GetObject on it.",
+            ) from error
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder.with_name(f"{folder.name}-plugins"))
     return bool(keys)
+
+
+def _options(environment: Environment) -> Mapping[str, str]:
+    """Return the configuration options of the release in force. Raises Problem when there is no record of it."""
+    s3 = environment.client("s3")
+    release = pointer.read(s3, environment).release
+    if release is None:
+        raise Problem("No release is in force.")
+    return record.read(s3, environment, release).options
 
 
 def _tasks(rendered: dict[str, Any]) -> Rendered:

@@ -22,7 +22,7 @@ def check(source: Path, folder: Path, heads: dict[str, dict[str, Any]]) -> list[
         return found
     copied = folder / "dags"
     rendering.copy(source, copied, heads)
-    rendered = rendering.render(copied)
+    rendered = rendering.render(copied, source / "plugins")
     for file, text in rendered["errors"].items():
         found.append(Finding(f"dags/{file}", 1, "dag-import", f"can't be imported: {text}"))
     for dag_id, dag in rendered["dags"].items():

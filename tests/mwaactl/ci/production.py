@@ -18,9 +18,10 @@ from mwaactl.ci import check, profile
 from mwaactl.ci.runner import Dbt
 from mwaactl.ci.steps import Steps
 from mwaactl.environments import Environment
+from mwaactl.local import options
 from mwaactl.local.layout import REPOSITORY
 from mwaactl.local.progress import PlainProgress
-from mwaactl.release import contents
+from mwaactl.release import contents, record
 from tests import projects
 
 DAY = "2013-01-01"
@@ -96,14 +97,7 @@ class Production:
     def release(self, release: str) -> None:
         """Put the project's files into the bucket, as a release does."""
         manifest.build(self.project, print, root=self.source / "dbt")
-        for name in ("requirements.txt", "startup.sh"):
-            shutil.copy2(REPOSITORY / name, self.source / name)
-        for key, file in contents.files(self.source).items():  # as `mwaactl release apply` puts them
-            self.s3.put_object(Bucket=self.environment.bucket, Key=key, Body=file.read())
-        record = states.Place.key(self.place, f"mwaactl/releases/{release}.json")
-        self.s3.put_object(Bucket=self.environment.bucket, Key=record, Body=b"{}")
-        pointer = json.dumps({"release": release}).encode()
-        self.s3.put_object(Bucket=self.environment.bucket, Key=states.POINTER, Body=pointer)
+        put_release(self.environment, self.source, release)
 
     def copy(self, folder: Path) -> Production:
         """Return the same production for a pull request: files and warehouse copied into `folder`, to be changed."""
@@ -134,6 +128,21 @@ class Production:
                 "information_schema",
                 "pg_catalog",
             }
+
+
+def put_release(environment: Environment, source: Path, release: str) -> None:
+    """Put what `source` holds into the bucket, with a record and the pointer, as a release does."""
+    s3 = environment.client("s3")
+    for name in ("requirements.txt", "startup.sh", options.OPTIONS_FILE):
+        (source / name).parent.mkdir(exist_ok=True)
+        if not (source / name).exists():
+            shutil.copy2(REPOSITORY / name, source / name)
+    for key, file in contents.files(source).items():
+        s3.put_object(Bucket=environment.bucket, Key=key, Body=file.read())
+    chosen = {**options.read(source), **environment.own_options}
+    record.write(s3, environment, record.Record(release, environment.name, record.now(), "tests", {}, {}, chosen))
+    body = json.dumps({"release": release}).encode()
+    s3.put_object(Bucket=environment.bucket, Key=states.POINTER, Body=body)
 
 
 def flights(folder: Path, environment: Environment) -> Production:
