@@ -15,7 +15,6 @@ from mwaactl.ci import profile, runs
 from mwaactl.ci.runner import Dbt
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
-from mwaactl.release import record
 
 Told = Callable[[str], None]
 
@@ -51,7 +50,7 @@ def publish(request: Request, told: Told) -> states.Published:
                 f"Release first: mwaactl release apply -e {environment.name}",
             )
         airflow = runs.Airflow(environment)
-        proofs = _proofs(airflow, request, _released_at(s3, place, release))
+        proofs = _proofs(airflow, request, states.released_at(s3, place, release))
         told(f"Fetching {request.project} of release {release}")
         source = _fetch(s3, environment, request.project, request.folder / "released")
         told(f"Parsing it for the target {environment.target}")
@@ -60,16 +59,6 @@ def publish(request: Request, told: Told) -> states.Published:
         return states.publish(s3, place, manifest, release, run=" ".join(one.name for one in proofs))
     except states.StateError as error:
         raise Problem(str(error)) from error
-
-
-def _released_at(s3: Any, place: states.Place, release: str) -> datetime:
-    """Return when the files of the release were all there: its record is written after them, and again later."""
-    key = place.key(f"{record.FOLDER}{release}.json")
-    found = s3.list_object_versions(Bucket=place.bucket, Prefix=key).get("Versions", ())
-    written: list[datetime] = [one["LastModified"] for one in found if one["Key"] == key]
-    if not written:
-        raise Problem(f"The release {release} has no record s3://{place.bucket}/{key}.", "Release again.")
-    return min(written)
 
 
 def _proofs(airflow: runs.Airflow, request: Request, released: datetime) -> list[runs.Run]:

@@ -49,7 +49,7 @@ class Airflow:
         return [_run(one) for one in self._rest.call("GET", f"/dags/{dag_id}/dagRuns", query)["dag_runs"]]
 
     def tasks(self, run: Run) -> dict[str, str]:
-        """Return the state of each task of `run`, by its id: of a mapped task "success" only if all instances have it."""
+        """Return the state of each task of `run`, by its id; of a mapped one "success" only if all instances are."""
         instances: list[dict[str, Any]] = []
         while True:
             body = {

@@ -106,7 +106,7 @@ class PublishState(_AfterProduction):
                     f"Nothing is released in s3://{place.bucket}/{place.key('')}, so there is no release whose state "
                     "this could be. Release with `mwaactl release apply`."
                 )
-            _check_began_after(_released_at(s3, place, release), run.start_date, release)
+            _check_began_after(state.released_at(s3, place, release), run.start_date, release)
             done = state.publish(s3, place, files["manifest.json"], release, run=f"{run.dag_id}/{run.run_id}")
         except state.StateError as error:
             raise MwaaDbtError(str(error)) from error
@@ -125,12 +125,6 @@ def _check_began_after(released: datetime, began: datetime | None, release: str)
             f"The run began before release {release} ({released:%Y-%m-%d %H:%M:%S} UTC), so that some of its tasks may "
             "have run the one before: the state stays as it is. Run this DAG again."
         )
-
-
-def _released_at(s3: Any, place: state.Place, release: str) -> datetime:
-    """Return when the release was in the bucket as a whole: when its pointer was written."""
-    written: datetime = s3.head_object(Bucket=place.bucket, Key=place.key(state.POINTER))["LastModified"]
-    return written
 
 
 def _s3() -> Any:

@@ -3,6 +3,7 @@
 In the environment's bucket, beside the release and outside what MWAA syncs::
 
     mwaactl/current.json                                  {"release": ID, ...}: what was released last
+    mwaactl/releases/<ID>.json                            the release's record
     mwaactl/state/<project>/<target>/manifest.json        the state
     mwaactl/state/<project>/<target>/releases/<ID>.json.gz  what the state was after each release
 
@@ -16,9 +17,13 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 POINTER = "mwaactl/current.json"
+RELEASES = "mwaactl/releases/"
 _NAME = re.compile(r"[\w.-]+")  # of a project, target or release: no folder of its own
 
 
@@ -91,6 +96,22 @@ def released(s3: Any, place: Place) -> str | None:
             "before. Finish it (`mwaactl release apply`), then run."
         )
     return None if release is None else _check(str(release))
+
+
+def released_at(s3: Any, place: Place, release: str) -> datetime:
+    """Return when the files of `release` were all in the bucket: its record is written after them, and again later.
+
+    The pointer says nothing of that: an apply that finds nothing to do writes it, too.
+
+    Raises:
+        StateError: if the release has no record.
+    """
+    key = place.key(f"{RELEASES}{_check(release)}.json")
+    found = s3.list_object_versions(Bucket=place.bucket, Prefix=key).get("Versions", ())
+    written: list[datetime] = [one["LastModified"] for one in found if one["Key"] == key]
+    if not written:
+        raise StateError(f"The release {release} has no record s3://{place.bucket}/{key}: release again.")
+    return min(written)
 
 
 def read(s3: Any, place: Place) -> State | None:

@@ -160,6 +160,7 @@ def test_execution_reads_the_bucket_and_writes_artifacts(roles: Roles) -> None:
     assert s3.get_object(Bucket=BUCKET, Key="requirements.txt", VersionId=version)["Body"].read() == b"cosmos"
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] > 0
     s3.put_object(Bucket=BUCKET, Key="artifacts/flights/run_results.json", Body=b"{}")
+    assert "Versions" not in s3.list_object_versions(Bucket=BUCKET, Prefix="mwaactl/releases/none")  # publish_state
     s3.put_object(Bucket=BUCKET, Key="mwaactl/alerts/state/d.json", Body=b"{}", IfNoneMatch="*")
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "mwaactl/alerts/state/d.json"}]})
 

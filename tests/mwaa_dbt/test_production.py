@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +55,7 @@ def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, connection: Callable[...,
 
 
 def release(s3: Any, release_id: str) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"{state.RELEASES}{release_id}.json", Body=b"{}")
     s3.put_object(Bucket=BUCKET, Key=state.POINTER, Body=json.dumps({"release": release_id}).encode())
 
 
@@ -99,6 +101,26 @@ def test_a_run_that_began_before_the_release_publishes_nothing(s3: Any, dbt_root
     assert state.read(s3, state.Place(BUCKET, "zoo", "prod")) is None
 
 
+def test_what_writes_the_pointer_later_is_no_release(s3: Any, dbt_root: Path) -> None:
+    release(s3, "8")
+    time.sleep(1.1)  # moments in S3 are whole seconds
+    began = datetime.now(tz=UTC)
+    time.sleep(1.1)
+    pointer = json.dumps({"release": "8", "lease": None}).encode()
+    s3.put_object(Bucket=BUCKET, Key=state.POINTER, Body=pointer)  # an apply that changed nothing
+    execute("publish_state", began=began)
+    found = state.read(s3, state.Place(BUCKET, "zoo", "prod"))
+    assert found is not None
+    assert found.release == "8"
+
+
+def test_a_release_without_a_record_has_no_moment(s3: Any, dbt_root: Path) -> None:
+    release(s3, "8")
+    s3.delete_object(Bucket=BUCKET, Key=f"{state.RELEASES}8.json")
+    with pytest.raises(MwaaDbtError, match=r"8 has no record s3://production/mwaactl/releases/8\.json"):
+        execute("publish_state")
+
+
 def test_without_a_release_there_is_no_state(s3: Any, dbt_root: Path) -> None:
     with pytest.raises(MwaaDbtError, match="Nothing is released in s3://production/"):
         execute("publish_state")
@@ -110,7 +132,7 @@ def test_any_other_run_leaves_them_alone(s3: Any, dbt_root: Path, what: str, for
     release(s3, "9")
     with pytest.raises(AirflowSkipException, match="and not of all in prod"):
         execute(what, **form)
-    assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 1
+    assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 2, "pointer and record alone"
 
 
 def test_without_a_bucket_it_fails_in_words(s3: Any, dbt_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
