@@ -168,26 +168,27 @@ def _build_and_drop(
 
 def _build(dbt: Dbt, request: Request, found: Check, state_args: list[str], databases: list[str], steps: Steps) -> None:
     chosen = ["--select", "state:modified+", "--defer", "--favor-state", *state_args] if state_args else []
-    with steps.step("empty"):
-        outcome = dbt.run("build", *chosen, "--empty", *_NO_TESTS)
+
+    def succeeded(where: str, outcome: Outcome) -> bool:
+        """Keep what the pass has written, since the next command removes it; say where the check ended, if it did."""
+        written = dbt.target_path / "run_results.json"
+        if written.is_file():
+            shutil.copy2(written, request.folder / written.name)
         if not outcome.success:
-            return _stop(found, "empty", outcome, steps)
+            steps.failed()
+            found.stopped_in, found.results, found.error = where, outcome.results, outcome.text()
+        return outcome.success
+
+    with steps.step("empty"):
+        if not succeeded("empty", dbt.run("build", *chosen, "--empty", *_NO_TESTS)):
+            return
         # An incremental model mustn't take the empty table for what it has built so far.
         dbt.drop(request.schema, databases)
     if found.selection.clones:
         with steps.step("clone"):
-            outcome = dbt.run("clone", "--select", *found.selection.clones, *state_args)
-            if not outcome.success:
-                return _stop(found, "clone", outcome, steps)
+            if not succeeded("clone", dbt.run("clone", "--select", *found.selection.clones, *state_args)):
+                return
     with steps.step("build"):
         outcome = dbt.run("build", *chosen)
         found.results = outcome.results
-        if not outcome.success:
-            return _stop(found, "build", outcome, steps)
-    shutil.copy2(dbt.target_path / "run_results.json", request.folder / "run_results.json")
-    return None
-
-
-def _stop(found: Check, where: str, outcome: Outcome, steps: Steps) -> None:
-    steps.failed()
-    found.stopped_in, found.results, found.error = where, outcome.results, outcome.text()
+        succeeded("build", outcome)

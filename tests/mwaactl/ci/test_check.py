@@ -145,6 +145,11 @@ def test_a_failed_test_fails_the_check(shop: Production, tmp_path: Path) -> None
     assert not found.ok
     assert found.stopped_in == "build"
     assert "accepted_values_total_amount__False__60" in found.error
+    kept = json.loads((tmp_path / "ci" / "run_results.json").read_text())["results"]
+    assert {one["unique_id"]: one["status"] for one in kept} == {
+        one["unique_id"]: one["status"] for one in found.results
+    }
+    assert "fail" in {one["status"] for one in kept}
     assert found.dropped == ["pr_7"]
     assert "| 1 of 1 |" in summary.markdown(found)
 
