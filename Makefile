@@ -64,7 +64,7 @@ lint: setup ## formatting, types, shell scripts, workflows, templates, lock file
 	@$(BIN)/shellcheck startup.sh mwaactl/setup.sh mwaactl/local/execute-startup-script .ci/run
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/zizmor --offline --quiet .github
-	@$(BIN)/cfn-lint --regions eu-central-1 --template infra/environment.yaml infra/ci-role.yaml infra/monitoring.yaml infra/network.yaml
+	@$(BIN)/cfn-lint --regions eu-central-1 --template infra/environment.yaml infra/ci-role.yaml infra/history.yaml infra/monitoring.yaml infra/network.yaml
 	@.local/uv/bin/uv lock --check --quiet || { echo "uv.lock does not fit pyproject.toml: make lock"; exit 1; }
 	@$(MWAACTL) lint
 	@echo "lint: all good"
