@@ -15,7 +15,16 @@ from mwaactl.local.api import Api
 from mwaactl.local.layout import REPOSITORY, Layout
 from mwaactl.release import runs
 
-PRODUCT = ("dags", "dbt", "plugins", "infra", "startup.sh", "requirements.txt", "requirements-dbt.txt")
+PRODUCT = (
+    "dags",
+    "dbt",
+    "plugins",
+    "infra",
+    "startup.sh",
+    "requirements.txt",
+    "requirements-dbt.txt",
+    ".sqlfluff",
+)
 # Named by MWAACTL_TEST_ENVIRONMENT, so that two test runs of one repository can each have their own; a developer who
 # sets MWAACTL_TEST_KEEP=1 finds it running at the end, and the next test run begins with it as it is.
 NAME = os.environ.get("MWAACTL_TEST_ENVIRONMENT", "test")

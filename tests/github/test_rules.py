@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 
+from mwaactl.local.layout import REPOSITORY
 from tests.docs.test_pages import _check_command
 from tests.github import workflows
 
@@ -68,7 +69,7 @@ def test_permissions_are_those_that_are_needed(name: str) -> None:
         aws = "configure-aws-credentials" in text or "release.yml" in text
         assert ("id-token" in given) == aws, (name, job)
         assert ("pull-requests" in given) == ("ci comment" in text), (name, job)
-        assert "uses" in content or int(content["timeout-minutes"]) <= 180, (name, job)
+        assert "uses" in content or int(content["timeout-minutes"]) <= 360, (name, job)
 
 
 def test_checkouts_leave_no_token_behind() -> None:
@@ -92,11 +93,64 @@ def test_what_changes_an_environment_is_guarded_by_it_and_comes_one_at_a_time() 
         assert content["concurrency"] == {
             "group": "environment-${{ inputs.environment }}",
             "cancel-in-progress": "false",
+            "queue": "max",  # else a third one cancels the second
         }
     for name, job, step in workflows.steps():
         role = step.get("with", {}).get("role-to-assume")
         if role:
             assert ("AWS_DEPLOY_ROLE" in role) == ((name, job) in changing), (name, job)
+
+
+@pytest.mark.parametrize("name", ["release", "rollback"])
+def test_credentials_outlast_what_they_are_for(name: str) -> None:
+    role = (REPOSITORY / "infra" / "ci-role.yaml").read_text()
+    longest = int(re.findall(r"MaxSessionDuration: (\d+)", role)[0])
+    left, all_of_them = 0, 0
+    for step in workflows.jobs(name)[name]["steps"]:
+        if "configure-aws-credentials" in step.get("uses", ""):
+            left = int(step["with"]["role-duration-seconds"])
+            all_of_them += left
+            assert left <= longest
+        if limit := re.search(r"mwaactl trigger .*--timeout (\d+)", step.get("run", "")):
+            assert int(limit[1]) + 900 <= left, "the build, and the state after it"
+            break
+    else:
+        pytest.fail(f"{name} builds nothing, or without a limit")
+    assert all_of_them <= int(workflows.jobs(name)[name]["timeout-minutes"]) * 60
+
+
+def test_after_a_rollback_data_and_state_are_those_of_the_release() -> None:
+    """What comes after the release itself is the same in both: the build, and in prod its state."""
+
+    def after(name: str) -> list[tuple[str | None, str]]:
+        steps = [step for step in workflows.jobs(name)[name]["steps"] if "run" in step]
+        first = next(number for number, step in enumerate(steps) if f"release {done[name]} " in step["run"])
+        return [(step.get("if"), step["run"]) for step in steps[first + 1 :] if "ci notify" not in step["run"]]
+
+    done = {"release": "apply", "rollback": "rollback"}
+    assert after("rollback") == after("release")
+    builds = {name: workflows.jobs(name)[name]["env"]["FULL_BUILD"] for name in done}
+    assert builds["rollback"] == builds["release"]
+
+
+def test_what_runs_when_a_pull_request_is_closed() -> None:
+    assert "closed" in workflows.load("pull-request")["on"]["pull_request"]["types"]
+    jobs = workflows.jobs("pull-request")
+    for name in ("lint", "check"):
+        assert "github.event.action != 'closed'" in jobs[name]["if"]
+    assert jobs["drop"]["if"].startswith("github.event.action == 'closed' && ")
+    options = {name: [one for one in str(jobs[name]).split("mwaactl ci ") if one.startswith(name)] for name in jobs}
+    for words in ('-e "$ENVIRONMENT" --pull-request "$PULL_REQUEST"', '--connection "{project}_ci"'):
+        assert words in options["check"][0]
+        assert words in options["drop"][0], "the schemas that the check made"
+
+
+def test_slack_is_told_whichever_job_of_a_pull_request_failed() -> None:
+    jobs = workflows.jobs("pull-request")
+    failed = jobs.pop("failed")
+    assert failed["if"].startswith("failure() && ")
+    assert set(failed["needs"]) == set(jobs) - {"opened"}
+    assert "ci notify failed" in str(failed["steps"])
 
 
 def test_where_a_push_goes() -> None:

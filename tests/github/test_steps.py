@@ -119,6 +119,7 @@ def test_a_pull_request_gets_one_comment_per_subject(
     assert green.status == 0
     green_job(job("pull-request", "opened"))
     assert "More flights" in said(environment)[-1]["text"]
+    green_job(job("pull-request", "lint"))
     model = environment.source / "dbt" / "flights" / "models" / "marts" / "fct_flights.sql"
     model.write_text(model.read_text() + "\n-- changed\n")
     green_job(job("pull-request", "check"))
@@ -126,6 +127,9 @@ def test_a_pull_request_gets_one_comment_per_subject(
     assert "release plan" in plan
     assert "fct_flights.sql" in plan
     assert "fct_flights" in check
+    green_job(job("pull-request", "drop"))
+    green_job(job("pull-request", "failed"))
+    assert "failed" in said(environment)[-1]["text"]
 
 
 def test_a_release_that_breaks_is_told_and_rolled_back_by_hand(
