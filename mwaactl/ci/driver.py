@@ -7,12 +7,15 @@ command has ended, {"ended": {"success": bool, "error": text or null, "listed": 
 
 import json
 import os
+import signal
 import sys
 from typing import Any
 
 
 def main() -> None:
     """Serve until standard input ends."""
+    # It is how a check ends dbt. A command that a script starts with `&` ignores it, and so would this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what dbt or an adapter prints is no answer
 

@@ -24,6 +24,13 @@ ENVIRONMENTS = """
       account: "{0.account}"
       target: {0.target}
     """
+#: As the command `mwaactl` on a terminal, even if the tests run where SIGINT is ignored (a script's `pytest &`).
+MWAACTL = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mwaactl.cli import main
+main()
+"""
 #: Says that it has begun, then takes minutes.
 ENDLESS = """
     {{ config(materialized='table', pre_hook="copy (select 1 as one) to '" ~ env_var('SHOP_BEGAN') ~ "'") }}
@@ -39,14 +46,13 @@ def test_an_interrupted_check_leaves_no_schema(
     shop.edit("models/total.sql", lambda _: ENDLESS)
     began, schema = tmp_path / "began", f"ci_interrupted_{number.name.lower()}"
     check = subprocess.Popen(
-        [sys.executable, "-c", "from mwaactl.cli import main; main()",
-         "ci", "check", "--source", str(shop.source), "--schema", schema],
+        [sys.executable, "-c", MWAACTL, "ci", "check", "--source", str(shop.source), "--schema", schema],
         env={**os.environ, "AWS_ENDPOINT_URL": endpoint, "SHOP_BEGAN": str(began)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,  # as a shell gives a command a group of its own
-    )  # fmt: skip
+    )
     try:
         deadline = time.monotonic() + 120
         while not began.exists() and check.poll() is None and time.monotonic() < deadline:
