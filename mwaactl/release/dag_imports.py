@@ -42,7 +42,7 @@ def dags(
         known = ", ".join(sorted(path.name for path in image.IMAGES.iterdir()))
         raise Problem(
             f"The environment has Airflow {version}, of which mwaactl knows no image.",
-            f"Known are {known}. Use a newer mwaactl, or repeat with --skip-dag-imports.",
+            f"Known are {known}. Use a newer mwaactl, or repeat with --skip dag-imports.",
         )
     with tempfile.TemporaryDirectory(prefix="mwaactl-dags-") as folder:
         home = Path(folder).resolve()

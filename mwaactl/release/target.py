@@ -85,10 +85,11 @@ def describe(environment: Environment) -> dict[str, Any]:
             f"There is no MWAA environment {environment.mwaa} in {environment.region}.",
             f"Create it (infra/), or correct `mwaa` or `region` in {ENVIRONMENTS_FILE}.",
         ) from error
-    bucket = f"arn:aws:s3:::{environment.bucket}"
-    if found.get("SourceBucketArn", bucket) != bucket:
+    # What stands before the name differs between AWS' partitions: aws-us-gov, aws-cn.
+    bucket = str(found.get("SourceBucketArn", environment.bucket)).rpartition(":")[2]
+    if bucket != environment.bucket:
         raise Problem(
-            f"{environment.mwaa} reads {found['SourceBucketArn']}, not {bucket}.",
+            f"{environment.mwaa} reads the bucket {bucket}, not {environment.bucket}.",
             f"Correct `bucket` in {ENVIRONMENTS_FILE}.",
         )
     dags = environment.key(DAGS).rstrip("/")

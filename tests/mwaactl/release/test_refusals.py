@@ -64,9 +64,14 @@ def test_no_environment(place: Place) -> None:
 
 def test_an_environment_of_another_bucket_or_folder(place: Place) -> None:
     place.mwaa.environment["SourceBucketArn"] = "arn:aws:s3:::another"
-    refused(place, "flights-dev reads arn:aws:s3:::another, not arn:aws:s3:::flights-dev-mwaa")
+    refused(place, "flights-dev reads the bucket another, not flights-dev-mwaa")
     place.mwaa.environment.update(SourceBucketArn="arn:aws:s3:::flights-dev-mwaa", DagS3Path="team/dags")
     refused(place, "reads its DAGs from team/dags.*prefix")
+
+
+def test_another_partition_of_aws_names_the_bucket_otherwise(place: Place) -> None:
+    place.mwaa.environment["SourceBucketArn"] = "arn:aws-us-gov:s3:::flights-dev-mwaa"
+    assert release.plan(place.environment, place.source).added
 
 
 @pytest.mark.parametrize("status", ["UPDATING", "MAINTENANCE", "CREATING"])
