@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
-from mwaactl.release import checks, contents, git, record, stages, updates
+from mwaactl.release import checks, contents, git, pointer, record, stages, updates
 from mwaactl.release.git import Checkout
 from mwaactl.release.how import How
 from mwaactl.release.lease import Lease
 from mwaactl.release.planning import Plan
+from mwaactl.release.pointer import State
 from mwaactl.release.record import Record
 from mwaactl.release.steps import Steps, shown
 from mwaactl.release.updates import Update, UpdateFailed
@@ -83,16 +86,15 @@ def carry_out(plan: Plan, how: How, steps: Steps, draft: Record, action: str = "
     with holding:
         holding.take(plan.state)
         writer = Writer(plan, holding, steps, _pause(plan, how))
-        verification = Verification(environment)
         try:
             writer.environment_files()
             pins = _pins(plan, writer)
             if plan.update:
                 _update(plan, plan.update, pins, writer, holding, steps)
             writer.dags()
-            verification.mark(_pause(plan, how))
+            since = record.in_seconds(_pause(plan, how))
             stored = {**plan.same, **writer.written}
-            made = replace(draft, files={path: stored[path] for path in plan.wanted.files}, pins=pins)
+            made = replace(draft, files={path: stored[path] for path in plan.wanted.files}, pins=pins, since=since)
             with steps.step("record"):
                 holding.check()
                 record.write(s3, environment, made)
@@ -102,7 +104,7 @@ def carry_out(plan: Plan, how: How, steps: Steps, draft: Record, action: str = "
             with contextlib.suppress(Exception):
                 holding.give_up(wrote=writer.touched)
             raise
-    return finished(plan, made, how, steps, verification, tuple(writer.written))
+    return finished(plan, made, how, steps, tuple(writer.written))
 
 
 def _pause(plan: Plan, how: How) -> float:
@@ -148,22 +150,28 @@ def _update(plan: Plan, update: Update, pins: Mapping[str, str], writer: Writer,
             raise
 
 
-def finished(
-    plan: Plan,
-    made: Record,
-    how: How,
-    steps: Steps,
-    verification: Verification | None = None,
-    written: Collection[str] = (),
-) -> Applied:
-    """Prove that the release `made` runs, unless that isn't wanted. Raises Unverified when it doesn't."""
+def finished(plan: Plan, made: Record, how: How, steps: Steps, written: Collection[str] = ()) -> Applied:
+    """Prove that the release `made` runs, unless that isn't wanted.
+
+    Raises Unverified when it doesn't (it is taken back then, if that is wanted), Problem when that can't be found out.
+    """
     if not how.verify:
         return Applied(plan, made, None)
-    verification = verification or Verification(plan.environment)
-    verdict = verification.run(made, steps, reread=written)
+    environment = plan.environment
+    try:
+        verdict = Verification(environment).run(made, steps, reread=written)
+    except Problem as problem:
+        raise Problem(
+            f"{made.release} is released to {environment.name}, but not proven to run: {problem.what}",
+            f"{problem.next_step} Then `mwaactl release verify -e {environment.name}`.".lstrip(),
+        ) from problem
+    s3 = environment.client("s3")
+    if not verdict.good:
+        # The lease ended before the proof began: what was found may be somebody else's release.
+        refuse_superseded(made, pointer.read(s3, environment), environment.name)
     made = replace(made, verified=verdict.as_record())
     if not plan.nothing:
-        record.write(plan.environment.client("s3"), plan.environment, made)
+        record.write(s3, environment, made)
     applied = Applied(plan, made, verdict)
     if verdict.good:
         return applied
@@ -172,17 +180,33 @@ def finished(
         raise Unverified(applied)
     from mwaactl.release import rolling_back
 
-    back = rolling_back.take_back(plan.environment, previous, how, steps)
+    try:
+        back = rolling_back.take_back(environment, made, previous, how, steps)
+    except (Problem, ClientError) as error:
+        why = error.message if isinstance(error, Problem) else str(error)
+        raise Unverified(applied, f"It could not be taken back, and is still there: {why}") from error
     raise Unverified(replace(applied, taken_back=back))
+
+
+def refuse_superseded(made: Record, state: State, name: str) -> None:
+    """Raise Problem if something else than `made` is in force, or being written."""
+    if (state.release, state.unfinished) == (made.release, None):
+        return
+    other = state.release if state.release != made.release else state.unfinished
+    raise Problem(
+        f"{made.release} of {name} could not be proven to run: meanwhile somebody released {other}.",
+        f"Look at that one: `mwaactl release status -e {name}`. Nothing was taken back.",
+    )
 
 
 class Unverified(Problem):
     """A release that doesn't run. `applied` says what is wrong, and whether it was taken back."""
 
-    def __init__(self, applied: Applied) -> None:
+    def __init__(self, applied: Applied, kept: str = "") -> None:
+        """`kept` says why it wasn't taken back, though that was wanted."""
         self.applied = applied
         verdict = applied.verdict
-        lines = "\n  ".join(verdict.problems if verdict else ())
+        lines = "\n  ".join((*(verdict.problems if verdict else ()), *([kept] if kept else [])))
         name = applied.plan.environment.name
         back = applied.taken_back
         if back:

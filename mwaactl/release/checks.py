@@ -19,7 +19,7 @@ def prepared(environment: Environment, source: Path, how: How, steps: Steps) -> 
         told("reading the project")
         what = planning.wanted(environment, source)
         told("looking at account, bucket and environment")
-        found = target.look(environment, to_write=True)
+        found = target.look(environment, to_write=True, to_verify=how.verify)
         with ThreadPoolExecutor(2) as pool:
             # The slowest check is a process of its own; the others go on beside it.
             imports = pool.submit(_dags, what, found, how, told) if DAG_IMPORTS not in how.skip else None

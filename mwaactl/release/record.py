@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -25,7 +25,8 @@ class Record:
 
     `files` are by path below the environment's prefix. `pins` are the object versions that the environment is built
     from, by file; `options` its configuration options. `dags` are the DAGs with the file each is in. `restores` names
-    the release that this one brought back. Times are ISO 8601, UTC.
+    the release that this one brought back. `since` is the moment from which on every container has the files: what
+    Airflow parsed before says nothing about them. Times are ISO 8601, UTC.
     """
 
     release: str
@@ -43,6 +44,7 @@ class Record:
     restores: str | None = None
     changed: Mapping[str, int] = field(default_factory=dict)
     verified: Mapping[str, Any] | None = None
+    since: str | None = None
 
 
 def new_id(content: str) -> str:
@@ -53,6 +55,11 @@ def new_id(content: str) -> str:
 def now() -> str:
     """Return this moment as records write it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def in_seconds(seconds: float) -> str:
+    """Return the moment in `seconds` from now, exactly, as `since` of a record."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 def key(environment: Environment, release: str) -> str:

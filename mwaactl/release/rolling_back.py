@@ -7,7 +7,7 @@ from functools import partial
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
 from mwaactl.release import contents, lease, planning, pointer, record, target
-from mwaactl.release.applying import Applied, Unverified, carry_out, finished
+from mwaactl.release.applying import Applied, Unverified, carry_out, finished, refuse_superseded
 from mwaactl.release.contents import File
 from mwaactl.release.how import How
 from mwaactl.release.objects import AT_ONCE, Bucket
@@ -28,7 +28,7 @@ def rollback(environment: Environment, release: str | None = None, how: How | No
         with steps.step("plan") as told:
             s3 = environment.client("s3")
             told("looking at account, bucket and environment")
-            found = target.look(environment, to_write=True)
+            found = target.look(environment, to_write=True, to_verify=how.verify)
             state = pointer.read(s3, environment)
             lease.refuse(environment, state)
             target.refuse_busy(environment, found.mwaa)
@@ -39,10 +39,14 @@ def rollback(environment: Environment, release: str | None = None, how: How | No
         return _carry_out(plan, earlier, how, steps)
 
 
-def take_back(environment: Environment, earlier: Record, how: How, steps: Steps) -> Record:
-    """Bring back `earlier` after a release that doesn't run; return the new record. Raises Problem when that fails."""
+def take_back(environment: Environment, failed: Record, earlier: Record, how: How, steps: Steps) -> Record:
+    """Bring back `earlier` after `failed`, which doesn't run; return the new record.
+
+    Raises Problem when that fails, or when `failed` is no longer what is in force: nobody else's release is taken back.
+    """
     with steps.step("take back"):
         plan = planning.plan(environment, _wanted(environment, earlier), replacement=how.replacement)
+        refuse_superseded(failed, plan.state, environment.name)
         _still_there(plan, earlier)
     try:
         return _carry_out(plan, earlier, replace(how, take_back=False), steps).record

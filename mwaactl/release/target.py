@@ -11,6 +11,7 @@ from mwaactl.environments import ENVIRONMENTS_FILE, Environment
 from mwaactl.errors import Problem
 from mwaactl.release import calls, pointer
 from mwaactl.release.contents import DAGS, ENVIRONMENT_FILES, PLUGINS, REQUIREMENTS, STARTUP
+from mwaactl.release.rest import Rest, RestError
 
 #: Nothing is ever written under this name: conditional requests for it show whether they would be allowed.
 PROBE = ".mwaactl-permission"
@@ -40,17 +41,21 @@ def together(problems: list[Problem]) -> None:
         raise Problem(f"{len(problems)} things stand against this release:\n{lines}")
 
 
-def look(environment: Environment, to_write: bool = False) -> Target:
+def look(environment: Environment, to_write: bool = False, to_verify: bool = False) -> Target:
     """Return what the environment is. Raises Problem with everything that keeps a release from going there.
 
     Reads only: account, region, bucket (there, versioned, not public), environment (there, of this bucket) and, with
-    `to_write`, whether objects might be written and removed. (A plan is for those, too, who may only read.)
+    `to_write`, whether objects might be written and removed, with `to_verify`, whether Airflow may be asked. (A plan is
+    for those, too, who may only read.)
     """
     # With credentials of another account the other answers would only confuse.
     who = _account(environment)
-    with ThreadPoolExecutor(5) as pool:
+    with ThreadPoolExecutor(4) as pool:
         described = pool.submit(describe, environment)
-        looks: list[Callable[[Environment], None]] = [_bucket, _may_write] if to_write else [_bucket]
+        looks: list[Callable[[Environment], None]] = [_bucket]
+        looks += [_may_write] if to_write else []
+        # The local one has no permissions, and no Airflow yet before its first release.
+        looks += [_may_ask_airflow] if to_verify and not environment.is_local else []
         futures: list[Future[Any]] = [described, *(pool.submit(one, environment) for one in looks)]
     problems = [error for one in futures if isinstance(error := one.exception(), Problem)]
     for one in futures:
@@ -160,6 +165,19 @@ def _may_write(environment: Environment) -> None:
     for path in (f"{DAGS}{PROBE}", f"mwaactl/{PROBE}", f"mwaactl/releases/{PROBE}", pointer.PATH, *ENVIRONMENT_FILES):
         _try(environment, path, s3.put_object, Body=b"")
     _try(environment, f"{DAGS}{PROBE}", s3.delete_object)
+
+
+def _may_ask_airflow(environment: Environment) -> None:
+    """Ask Airflow what the proof will ask, so that nothing is released which then can't be proven."""
+    try:
+        Rest(environment).call("GET", "/dags", {"limit": 1})
+    except RestError as error:
+        # A web server that doesn't answer says nothing about permissions; the release may well be what repairs it.
+        if not error.temporary:
+            raise Problem(
+                f"Airflow doesn't let the role {environment.role} of {environment.mwaa} ask for its DAGs: {error.what}",
+                f"Correct `role` in {ENVIRONMENTS_FILE}, or repeat with --no-verify.",
+            ) from error
 
 
 def _try(environment: Environment, path: str, call: Callable[..., Any], **arguments: Any) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from mwaactl.environments import Environment
@@ -46,15 +46,10 @@ class Verdict:
 
 
 class Verification:
-    """The proof of one release. `mark` says from when on Airflow can have seen it."""
+    """The proof of releases of one environment."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._since: datetime | None = None
-
-    def mark(self, pause: float) -> None:
-        """Say that everything is written now, and on every container in `pause` seconds."""
-        self._since = datetime.now(UTC) + timedelta(seconds=pause)
 
     def run(
         self,
@@ -102,7 +97,7 @@ class Verification:
         for error in rest.all("/importErrors", "import_errors"):
             lines = "\n      ".join(str(error.get("stack_trace", "")).strip().splitlines()[-_LINES:])
             words = f"{error.get('filename')} can't be imported:\n      {lines}"
-            (final if self._seen(error.get("timestamp")) else waiting).append(words)
+            (final if _seen(error.get("timestamp"), record.since) else waiting).append(words)
         there = {dag["dag_id"]: dag for dag in rest.all("/dags", "dags", {"exclude_stale": False})}
         for dag_id, file in sorted(record.dags.items()):
             dag = there.get(dag_id)
@@ -110,20 +105,21 @@ class Verification:
                 waiting.append(f"{dag_id} ({file}) is not there")
             elif dag.get("is_stale"):
                 waiting.append(f"{dag_id} ({file}) is stale")
-            elif not self._seen(dag.get("last_parsed_time")):
+            elif not _seen(dag.get("last_parsed_time"), record.since):
                 waiting.append(
                     f"{dag_id} ({file}) was not parsed since the release (last {dag.get('last_parsed_time')})"
                 )
         return final, waiting
 
-    def _seen(self, stamp: Any) -> bool:
-        """Whether something that Airflow did at `stamp` was done with the release's files."""
-        if self._since is None:
-            return True
-        if not stamp:
-            return False
-        moment = datetime.fromisoformat(str(stamp).replace("Z", "+00:00"))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= self._since
+
+def _seen(stamp: Any, since: str | None) -> bool:
+    """Whether something that Airflow did at `stamp` was done with the release's files, which are there `since`."""
+    if since is None:  # a record from before mwaactl noted it
+        return True
+    if not stamp:
+        return False
+    moment = datetime.fromisoformat(str(stamp).replace("Z", "+00:00"))
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) >= datetime.fromisoformat(since)
 
 
 def verify(environment: Environment, record: Record, steps: Steps) -> Verdict:

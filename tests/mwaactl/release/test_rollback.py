@@ -5,6 +5,7 @@ import pytest
 from mwaactl.errors import Problem
 from mwaactl.release import looking, target
 from mwaactl.release.applying import Unverified
+from mwaactl.release.steps import Steps
 from tests.mwaactl.release.conftest import Place
 from tests.mwaactl.release.test_kill import change
 
@@ -116,7 +117,12 @@ def test_a_dag_that_was_parsed_before_the_release_only_fails_the_proof(place: Pl
         ],
         "total_entries": 2,
     }
-    assert place.apply().nothing  # nothing new, so that any parse will do
+    with pytest.raises(Unverified, match="was not parsed since the release"):
+        place.apply()  # nothing new, but the release in force isn't proven either
     place.write("dags/helper.py", "X = 2\n")
     with pytest.raises(Unverified, match="was not parsed since the release"):
         place.apply(take_back=False)
+    with pytest.raises(Unverified, match="was not parsed since the release"):
+        place.apply()
+    _, verdict = looking.verify(place.environment, Steps(lambda steps: None))
+    assert not verdict.good
