@@ -67,15 +67,15 @@ def plugins_zip(source: Path) -> bytes:
     """Return plugins.zip: plugins/ at its root and requirements-dbt.txt beside it, where startup.sh looks for it.
 
     The same files give the same bytes, so that only a change makes a new object version: names are sorted, dates and
-    permissions are always the same.
+    permissions are always the same, and nothing is compressed, since zlib isn't the same on every machine.
     """
     members = plugin_members(source)
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
             entry = zipfile.ZipInfo(name, ZIP_DATE)
             entry.create_system = 3  # Unix, wherever it is made
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = zipfile.ZIP_STORED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, members[name].read_bytes())
     return content.getvalue()
