@@ -1,6 +1,5 @@
 """Is Airflow up, and does it show every DAG?"""
 
-import re
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -9,7 +8,6 @@ from typing import Any
 from mwaactl.errors import Problem
 from mwaactl.local.api import Api, ApiError
 
-DEFINES_DAG = re.compile(r"\b(DAG|Dag)\(|@dag\b")
 CONFLICT = 409  # HTTP
 HEARTBEATS = {
     "scheduler": "latest_scheduler_heartbeat",

@@ -9,14 +9,15 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from mwaactl.local.health import DEFINES_DAG
 from mwaactl.release.contents import DAGS, ENVIRONMENT_FILES
 
 #: Seconds until every container has what was in the bucket when they began: one interval of MWAA's sync, and its work.
 SYNC_SECONDS = 40.0
 
-ENVIRONMENT, PROJECT, MANIFEST, SUPPORT, DAG = range(5)
-NAMES = ("environment files", "dbt projects", "manifests", "DAGs' helpers", "DAGs")
+ENVIRONMENT, PROJECT, MANIFEST, SUPPORT, PERHAPS, DAG = range(6)
+NAMES = ("environment files", "dbt projects", "manifests", "DAGs' helpers", "modules that may be DAGs", "DAGs")
+#: What certainly makes a DAG.
+_MAKES_DAG = re.compile(r"\b(DAG|Dag)\(|@dag\b")
 _PROJECT_FILE = re.compile(rf"{DAGS}dbt/([^/]+)/(.+)")
 _BUILD = "build/"
 
@@ -25,7 +26,9 @@ def stage_of(path: str, content: bytes | None = None) -> int:
     """Return the stage in which the file at `path` (in the bucket) is written.
 
     A DAG comes after the modules it imports, after the manifest it is rendered from, after the project that the
-    manifest names. `content` tells a DAG file from a helper; without it, a Python file counts as a DAG.
+    manifest names. `content` tells a DAG file from a helper; without it, a Python file counts as a DAG. Of a file that
+    Airflow looks for DAGs in, but that shows none (a function of a helper may make it), neither is known: it comes
+    after the helpers and before the DAGs.
     """
     if path in ENVIRONMENT_FILES:
         return ENVIRONMENT
@@ -36,7 +39,11 @@ def stage_of(path: str, content: bytes | None = None) -> int:
     if content is None:
         return DAG
     text = content.decode(errors="replace")
-    return DAG if DEFINES_DAG.search(text) and "airflow" in text.lower() else SUPPORT
+    # Airflow's own rule (airflow/utils/file.py, might_contain_dag_via_default_heuristic).
+    low = text.lower()
+    if "airflow" not in low or not ("dag" in low or "asset" in low):
+        return SUPPORT
+    return DAG if _MAKES_DAG.search(text) else PERHAPS
 
 
 def moved(added: Iterable[str], removed: Iterable[str]) -> set[str]:

@@ -47,7 +47,7 @@ class Writer:
     def dags(self) -> None:
         """Make dags/ what is wanted: uploads in stages, then removals in the opposite order."""
         moved = stages.moved(self._plan.added, self._plan.removed)
-        for stage in (stages.PROJECT, stages.MANIFEST, stages.SUPPORT, stages.DAG):
+        for stage in (stages.PROJECT, stages.MANIFEST, stages.SUPPORT, stages.PERHAPS, stages.DAG):
             paths = self._of_stage(stage)
             if paths:
                 self._settle()
