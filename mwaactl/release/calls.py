@@ -21,6 +21,10 @@ _ACTIONS = {
 }
 
 
+class Unreachable(Problem):
+    """No answer came. What was asked for may have been done nevertheless."""
+
+
 def code(error: ClientError) -> str:
     """Return the error code that AWS gave."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -52,7 +56,8 @@ def calling(environment: Environment, service: str, resource: str, action: str =
     except TokenRetrievalError as error:
         raise Problem(f"The AWS credentials can't be renewed: {error}", "Log in again.") from error
     except BotoCoreError as error:
-        raise Problem(f"{service} in {environment.region} can't be reached: {error}", "Look at the network.") from error
+        what = f"{service} in {environment.region} can't be reached: {error}"
+        raise Unreachable(what, "Look at the network.") from error
 
 
 def iam_prefix(service: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from mwaactl.environments import Environment
 from mwaactl.errors import Problem
+from mwaactl.release import calls
 from mwaactl.release.rest import PAGE, Rest, RestError
 from mwaactl.release.steps import Steps
 
@@ -84,7 +85,8 @@ def trigger(
     `interval` is the data interval; it and `logical_date` are ISO 8601 with a zone.
 
     Raises Problem when there is no such DAG, when it is paused (its run would wait for ever) and `unpause` isn't set,
-    or when Airflow refuses the parameters.
+    when Airflow refuses the parameters, or when it gave no answer: then the message has the id of the run, which may
+    have started.
     """
     rest = Rest(environment)
     path = ready(rest, dag_id, unpause)
@@ -109,8 +111,15 @@ def trigger(
             first = datetime.fromisoformat(interval[0].replace("Z", "+00:00"))
             body["logical_date"] = (first + (datetime.now(UTC) - midnight)).isoformat()
             rest.call("POST", f"{path}/dagRuns", body=body)
-    except RestError as error:
-        raise Problem(f"{dag_id} refused the run: {error.what}", "Correct the parameters (--conf).") from error
+    except Problem as error:
+        if isinstance(error, RestError) and not error.temporary:
+            raise Problem(f"{dag_id} refused the run: {error.what}", "Correct the parameters (--conf).") from error
+        if not isinstance(error, RestError | calls.Unreachable):
+            raise
+        raise Problem(
+            f"Nobody knows whether the run {run_id} of {dag_id} has started: {error.what}",
+            f"Look before you start another: `mwaactl wait {dag_id} {run_id} -e {environment.name}`.",
+        ) from error
     return run_id
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from mwaactl.errors import Problem
 from mwaactl.release import runs
@@ -19,7 +20,7 @@ class Airflow:
         self.states, self.paused, self.conf, self.run_id = states, paused, None, ""
         self.date: str | None = None
         self.taken: list[str | None] = []
-        self.lost = False
+        self.lost = self.silent = False
         place.mwaa.rest.update(
             {
                 ("GET", "/dags/daily"): lambda query, body: {"dag_id": "daily", "is_paused": self.paused},
@@ -41,6 +42,9 @@ class Airflow:
         if body["conf"].get("bad"):
             detail = {"RestApiStatusCode": 400, "RestApiResponse": {"detail": "Invalid input for param bad"}}
             raise Refused("RestApiClientException", "", **detail)
+        if self.silent:
+            self.run_id = body["dag_run_id"]
+            raise Refused("RestApiServerException", "", RestApiStatusCode=504, RestApiResponse={"detail": "10 s"})
         if body["logical_date"] in self.taken:  # Airflow 3 wants the key
             raise Refused("RestApiClientException", "", RestApiStatusCode=409, RestApiResponse={"detail": "exists"})
         self.conf, self.run_id, self.date = body["conf"], body["dag_run_id"], body["logical_date"]
@@ -123,6 +127,29 @@ def test_an_unknown_dag_and_bad_parameters(place: Place) -> None:
     Airflow(place, ["success"])
     with pytest.raises(Problem, match=r"refused the run.*400 Invalid input for param bad"):
         runs.trigger(place.environment, "daily", {"bad": 1})
+
+
+def test_an_answer_that_did_not_come_is_no_refusal(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    airflow = Airflow(place, ["success"])
+    airflow.silent = True
+    with pytest.raises(Problem, match=r"(?s)Nobody knows whether.*504 10 s.*Look before") as caught:
+        runs.trigger(place.environment, "daily", {})
+    # It may well have started.
+    assert f"`mwaactl wait daily {airflow.run_id} -e dev`" in caught.value.next_step
+
+    def cut(*_: object, **__: object) -> None:
+        raise ReadTimeoutError(endpoint_url="https://env.airflow")
+
+    original = Rest.call
+
+    def call(self: Rest, method: str, path: str, *rest: Any, **more: Any) -> Any:
+        if path.endswith("/dagRuns"):
+            monkeypatch.setattr(self._client, "invoke_rest_api", cut)
+        return original(self, method, path, *rest, **more)
+
+    monkeypatch.setattr(Rest, "call", call)
+    with pytest.raises(Problem, match=r"(?s)Nobody knows whether.*can't be reached.*mwaactl wait daily mwaactl__"):
+        runs.trigger(place.environment, "daily", {})
 
 
 def test_a_run_that_does_not_end_and_one_that_is_not_there(place: Place) -> None:
