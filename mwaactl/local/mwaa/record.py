@@ -48,18 +48,21 @@ class EnvironmentRecord:
     def request(self, changes: Mapping[str, Any]) -> None:
         """Note an update to be done; `changes` are the members of UpdateEnvironment.
 
-        Raises Refused when the environment can't be updated now.
+        Raises Refused when the environment can't be updated now, or not gracefully: MWAA wants one forced update first.
         """
         with self._lock:
             if self.status not in UPDATABLE:
                 raise invalid(f"Environments with {self.status} status cannot be updated.")
+            strategy = changes.get("WorkerReplacementStrategy", "FORCED")
+            if strategy == "GRACEFUL" and not self._last_update:
+                raise invalid("Graceful worker replacement needs one update with FORCED replacement first.")
             self.status = "UPDATING"
             self._wanted = self.settings | {k: v for k, v in changes.items() if k not in _NOT_SETTINGS}
             self._taken = False
             self._last_update = {
                 "Status": "PENDING",
                 "CreatedAt": datetime.now(UTC),
-                "WorkerReplacementStrategy": changes.get("WorkerReplacementStrategy", "FORCED"),
+                "WorkerReplacementStrategy": strategy,
             }
 
     def take(self) -> dict[str, Any] | None:

@@ -68,8 +68,11 @@ class Mwaa:
                 raise Refused("ValidationException", f"{field}S3ObjectVersion is required with {field}S3Path")
             if path:
                 self.s3.head_object(Bucket=self.bucket, Key=path, VersionId=version)
+        strategy = wanted.get("WorkerReplacementStrategy", "FORCED")
+        if strategy == "GRACEFUL" and "LastUpdate" not in self.environment:
+            raise Refused("ValidationException", "Graceful worker replacement needs one FORCED update first")
         self.updates.append(wanted)
-        strategy = wanted.pop("WorkerReplacementStrategy", "FORCED")
+        wanted.pop("WorkerReplacementStrategy", None)
         last = {"CreatedAt": time.time(), "WorkerReplacementStrategy": strategy}
         self.environment.update(Status="UPDATING", LastUpdate={**last, "Status": "PENDING"})
         if self.fail_updates:

@@ -71,6 +71,19 @@ def test_requirements_lead_to_a_graceful_update_and_keep_the_other_versions(plac
     assert done.record.pins["requirements.txt"] != first.record.pins["requirements.txt"]
 
 
+def test_a_graceful_first_update_is_refused_in_words_and_leaves_nothing(place: Place) -> None:
+    import pytest
+
+    from mwaactl.errors import Problem
+
+    with pytest.raises(Problem, match=r"(?s)MWAA refused to update.*FORCED update first.*--replacement forced"):
+        place.apply(replacement="GRACEFUL")
+    assert place.mwaa.updates == []
+    assert pointer.read(place.s3, place.environment).lease is None
+    place.apply()
+    assert place.mwaa.environment["LastUpdate"]["WorkerReplacementStrategy"] == "FORCED"
+
+
 def test_an_option_alone_leads_to_an_update(place: Place) -> None:
     place.apply()
     place.write("infra/configuration-options.yaml", "core.parallelism: '9'\n")

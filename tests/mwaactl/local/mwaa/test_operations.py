@@ -69,6 +69,10 @@ def test_an_update_goes_through_its_states(checked: Endpoint) -> None:
         "AirflowConfigurationOptions": {"core.x": "1"},
         "WorkerReplacementStrategy": "GRACEFUL",
     }
+    refused = refusal(checked.mwaa.update_environment, "ValidationException", Name=NAME, **wanted)
+    assert "replacement needs one update with FORCED" in refused["Error"]["Message"]
+    checked.mwaa.update_environment(Name=NAME, AirflowConfigurationOptions={"core.x": "0"})
+    checked.record.succeed()
     arn = checked.mwaa.update_environment(Name=NAME, **wanted)["Arn"]
     during = checked.environment()
     assert arn == during["Arn"]
