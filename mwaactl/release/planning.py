@@ -9,7 +9,7 @@ from typing import Any
 
 from mwaactl.environments import Environment
 from mwaactl.local import options
-from mwaactl.release import contents, pointer, record, target
+from mwaactl.release import builds, contents, pointer, record, target
 from mwaactl.release.contents import File
 from mwaactl.release.objects import Bucket, Stored
 from mwaactl.release.pointer import State
@@ -83,6 +83,8 @@ def plan(environment: Environment, what: Wanted, found: Target | None = None, re
         listed, found = listing.result(), looking.result()
     known = _known(bucket, what.files, listed, current)
     same = {path: one for path, one in known.items() if path in what.files and one.sha256 == what.files[path].sha256}
+    if not what.restores:  # a rollback brings back the very versions
+        same.update(builds.kept(bucket, what.files, known, current))
     pins = {name: pin for name in contents.ENVIRONMENT_FILES if (pin := _pinned(found.mwaa, name))}
     update = needed(environment, found.mwaa, what.options, _differing(bucket, what, known, current, pins), replacement)
     return Plan(
