@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ProfileNotFound
 from botocore.loaders import create_loader
 
 from mwaactl import yaml_files
@@ -27,6 +28,8 @@ _FORMS = {
     "region": r"[a-z]{2}(-[a-z]+)+-\d",
     "account": r"\d{12}",
     "target": r"[a-zA-Z_]\w*",
+    "prefix": r"(/?[\w.!*'()-]+(/[\w.!*'()-]+)*/?)?",
+    "role": r"\w[\w.@-]*",
 }
 # Keeps the services' models, which take longer to read than everything else about a client.
 _MODELS = create_loader()
@@ -69,11 +72,13 @@ class Environment:
         return f"{self.prefix.strip('/')}/{path}".lstrip("/")
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of `service` in this environment's region, with the caller's credentials."""
+        """Return a boto3 client of `service` in this environment's region, with the caller's credentials.
+
+        Raises Problem when AWS_PROFILE names a profile that isn't there.
+        """
         local = {"aws_access_key_id": "local", "aws_secret_access_key": "local"} if self.is_local else {}
         core = botocore.session.get_session()
         core.register_component("data_loader", _MODELS)
-        session = boto3.session.Session(botocore_session=core, region_name=self.region, **local)
         endpoint = self.endpoints.get(service) or self.endpoints.get("")
         # MWAA's operations put `api.` and `env.` before the host's name, which an address on this machine doesn't have.
         config = Config(
@@ -81,7 +86,11 @@ class Environment:
             inject_host_prefix=False if endpoint else None,
             s3={"addressing_style": "path"} if endpoint else None,
         )
-        return session.client(service, endpoint_url=endpoint, config=config)
+        try:
+            session = boto3.session.Session(botocore_session=core, region_name=self.region, **local)
+            return session.client(service, endpoint_url=endpoint, config=config)
+        except ProfileNotFound as error:
+            raise Problem(f"{error}.", "Set AWS_PROFILE to one of `aws configure list-profiles`.") from error
 
 
 def names(source: Path) -> list[str]:
@@ -117,9 +126,18 @@ def read(name: str, source: Path, layout: Layout | None = None) -> Environment:
     if unknown := sorted(set(entry) - known):
         raise Problem(f"{path}: {name} has unknown settings: {', '.join(unknown)}.", f"Known: {', '.join(known)}.")
     for key, form in _FORMS.items():
-        if not isinstance(entry[key], str) or not re.fullmatch(form, entry[key]):
+        if key in entry and (not isinstance(entry[key], str) or not re.fullmatch(form, entry[key])):
             raise Problem(f"{path}: {name}: {key} is {entry[key]!r}.", f"Give a text of the form {form}, in quotes.")
+    _check_options(entry.get("options", {}), f"{path}: {name}")
     return Environment(name=name, **entry)
+
+
+def _check_options(found: Any, where: str) -> None:
+    if not isinstance(found, dict):
+        raise Problem(f"{where}: options is {found!r}.", 'Write one `section.option: "value"` per line below it.')
+    for option, value in found.items():
+        if not isinstance(option, str) or not isinstance(value, str):
+            raise Problem(f"{where}: the option {option} is {value!r}, not a text.", 'Write its value in quotes: "3".')
 
 
 def _file(source: Path) -> dict[str, Any]:

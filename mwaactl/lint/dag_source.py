@@ -37,6 +37,8 @@ def check(path: Path, source: Path) -> list[Finding]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         return [Finding(file, error.lineno or 1, "dag-import", f"can't be parsed: {error.msg}")]
+    except ValueError as error:  # not UTF-8; a zero byte
+        return [Finding(file, 1, "dag-import", f"is not text in UTF-8: {error}")]
     names = _imported(tree)
     found = []
     for call in _run_at_import(tree):

@@ -48,6 +48,10 @@ def _files(directory: Path, leave_out: frozenset[str] = frozenset()) -> Iterator
     for path in sorted(directory.iterdir() if directory.is_dir() else ()):
         if path.name in NEVER or path.name in leave_out or path.name == ".gitkeep" or path.suffix == ".pyc":
             continue
+        try:
+            path.name.encode()
+        except UnicodeEncodeError as error:  # nothing that comes after could name it
+            raise Problem(f"The name {path.name!r} in {path.parent} is not UTF-8.", "Rename the file.") from error
         if path.is_dir():
             yield from _files(path)
         elif path.is_file():
@@ -85,7 +89,7 @@ def paths(source: Path) -> dict[str, Path]:
     """Return the files of the release of the project at `source` but for plugins.zip, by path in the bucket.
 
     dbt projects come first and DAG files last: a DAG must not be seen before what it reads.
-    Raises Problem when `source` lacks a file that MWAA needs.
+    Raises Problem when `source` lacks a file that MWAA needs, or when a name isn't UTF-8.
     """
     found = {name: source / name for name in (REQUIREMENTS, STARTUP)}
     for path in found.values():

@@ -42,11 +42,25 @@ def test_a_prefix_is_put_before_the_keys_of_a_release(tmp_path: Path) -> None:
         (ENTRY + "  password: x\n", "unknown settings: password"),
         (ENTRY.replace("'123456789012'", "123456789012"), "account is 123456789012"),
         (ENTRY.replace("my-bucket", "My Bucket"), "bucket is 'My Bucket'"),
+        (ENTRY + "  prefix: 2024\n", "prefix is 2024.*in quotes"),
+        (ENTRY + "  prefix:\n", "prefix is None"),
+        (ENTRY + "  prefix: a//b\n", "prefix is 'a//b'"),
+        (ENTRY + "  role:\n", "role is None"),
+        (ENTRY + "  options:\n", "options is None.*one `section.option"),
+        (ENTRY + "  options: [a]\n", r"options is \['a'\]"),
+        (ENTRY + "  options: {mwaa_dbt.retries: 3}\n", "the option mwaa_dbt.retries is 3, not a text.*in quotes"),
     ],
 )
 def test_mistakes_get_words(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(Problem, match=f"(?s){words}"):
         environments.read("dev", written(tmp_path, text))
+
+
+def test_an_unknown_profile_gets_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    found = environments.read("dev", written(tmp_path, ENTRY))
+    with pytest.raises(Problem, match=r"(?s)profile \(nobody\).*Set AWS_PROFILE"):
+        found.client("s3")
 
 
 def test_the_local_environment_must_run(tmp_path: Path) -> None:

@@ -68,3 +68,10 @@ def test_this_repository_s_dags_ask_nobody() -> None:
     files = sorted((REPOSITORY / "dags").glob("*.py"))
     assert len(files) > 2
     assert [one for path in files for one in dag_source.check(path, REPOSITORY)] == []
+
+
+@pytest.mark.parametrize("content", ["# \u00e4\n".encode("latin-1"), b"x = 1\0\n"])
+def test_what_is_no_text_is_a_finding(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.py").write_bytes(content)
+    (found,) = dag_source.check(tmp_path / "x.py", tmp_path)
+    assert (found.file, found.rule) == ("x.py", "dag-import")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mwaactl.errors import Problem
 from mwaactl.release import contents, stages
 
 
@@ -44,6 +45,13 @@ def test_plugins_zip_is_reproducible_and_carries_requirements_dbt(source: Path) 
     assert {one.compress_type for one in entries} == {zipfile.ZIP_STORED}
     file.write_text("x = 1")
     assert contents.plugins_zip(source) != first
+
+
+@pytest.mark.parametrize("folder", ["dags", "plugins/mwaa_x", "dbt/shop"])
+def test_a_name_that_is_not_utf8_gets_words(source: Path, folder: str) -> None:
+    (source / folder / os.fsdecode(b"\xe4.txt")).touch()
+    with pytest.raises(Problem, match=r"(?s)'\\udce4\.txt' in .* is not UTF-8.*Rename"):
+        contents.files(source)
 
 
 def test_the_fingerprint_is_that_of_names_and_contents(source: Path) -> None:
