@@ -21,7 +21,7 @@ from cosmos.profiles.base import BaseProfileMapping
 
 from mwaa_dbt import secrets_manager
 from mwaa_dbt.compat import AirflowNotFoundException, BaseHook
-from mwaa_dbt.errors import ConnectionError
+from mwaa_dbt.errors import ConnectionError, MwaaDbtError
 
 Mapping = type[BaseProfileMapping]
 _FORMS = (
@@ -41,6 +41,7 @@ class ConnectionProfileMapping(BaseProfileMapping):
 
         Raises:
             ConnectionError: if the connection is missing, of an unknown type, or lacks a field.
+            MwaaDbtError: if it can't be had now.
         """
         connection = get_connection(self.conn_id)
         mapping = choose(connection)(self.conn_id, profile_args=self.profile_args)
@@ -59,16 +60,22 @@ class ConnectionProfileMapping(BaseProfileMapping):
         return self.resolved.env_vars
 
 
-def get_connection(conn_id: str) -> Connection:
-    """Return the connection `conn_id`.
+def get_connection(conn_id: str, *, again: bool = True) -> Connection:
+    """Return the connection `conn_id`; asks a second time (`again`) where it was missing though its secret exists.
 
     Raises:
-        ConnectionError: if it can't be had; the text says why, as far as Secrets Manager tells.
+        ConnectionError: if it isn't there; the text says why, as far as Secrets Manager tells.
+        MwaaDbtError: if it can't be had now, so that a retry may find it: Secrets Manager is away or throttles.
     """
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
-        raise ConnectionError(secrets_manager.explain_missing(conn_id)) from error
+        missing = secrets_manager.explain_missing(conn_id)
+        if missing.exists and again:  # away when Airflow asked, back when we did?
+            return get_connection(conn_id, again=False)
+        if missing.passes:
+            raise MwaaDbtError(f"{missing.words} That may pass: tried again if a try is left.") from error
+        raise ConnectionError(missing.words) from error
     except ValueError as error:  # the secret's text is no connection
         raise ConnectionError(f"The secret of the connection {conn_id!r} can't be read as one. {_FORMS}") from error
 

@@ -14,8 +14,12 @@ import boto3
 import pytest
 import yaml
 from airflow.sdk import Connection
+from botocore.exceptions import ClientError
 from moto import settings
 from moto.server import ThreadedMotoServer
+from mwaa_dbt import profiles
+from mwaa_dbt.compat import AirflowFailException, AirflowNotFoundException
+from mwaa_dbt.errors import ConnectionError, MwaaDbtError
 
 from mwaactl.local import options
 from mwaactl.local.layout import REPOSITORY
@@ -122,19 +126,23 @@ def test_a_bad_secret_is_said_in_words(probed: Probed, name: str) -> None:
 
 
 def test_a_missing_secret_is_named(probed: Probed) -> None:
+    assert probed.allowed["missing"]["error"] == "ConnectionError"
     words = probed.allowed["missing"]["words"]
     assert "'airflow/connections/missing'" in words
     assert "create it" in words
 
 
 def test_access_denied_is_said(probed: Probed) -> None:
+    assert probed.denied["duckdb_json"]["error"] == "ConnectionError"
     words = probed.denied["duckdb_json"]["words"]
     assert "denies access to 'airflow/connections/duckdb_json'" in words
     assert "secretsmanager:GetSecretValue" in words
 
 
-def test_secrets_manager_away_is_said(probed: Probed) -> None:
-    words = probed.away["duckdb_json"]["words"]
+def test_secrets_manager_away_is_said_and_retried(probed: Probed) -> None:
+    answer = probed.away["duckdb_json"]
+    assert answer["error"] == "MwaaDbtError", "a ConnectionError would be for good"
+    words = answer["words"]
     assert "'airflow/connections/duckdb_json'" in words
     assert "http://127.0.0.1:9" in words
 
@@ -150,6 +158,64 @@ def test_without_a_backend_the_words_name_the_setting(monkeypatch: pytest.Monkey
     from mwaa_dbt import secrets_manager
 
     monkeypatch.delenv("AIRFLOW__SECRETS__BACKEND", raising=False)
-    words = secrets_manager.explain_missing("shop_dev")
+    words = secrets_manager.explain_missing("shop_dev").words
     assert "[secrets] backend" in words
     assert "AIRFLOW_CONN_SHOP_DEV" in words
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that name Secrets Manager."""
+    for name, value in options.variables(options.read(REPOSITORY)).items():
+        if name.startswith("AIRFLOW__SECRETS__"):
+            monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+
+@pytest.mark.parametrize(
+    ("code", "retried"),
+    [
+        ("ThrottlingException", True),
+        ("InternalServiceError", True),
+        ("ServiceUnavailable", True),
+        ("ResourceNotFoundException", False),
+        ("AccessDeniedException", False),
+    ],
+)
+def test_what_may_pass_is_retried(backend: None, monkeypatch: pytest.MonkeyPatch, code: str, retried: bool) -> None:
+    def refuse(self: Any, operation: str, arguments: Any) -> None:
+        raise ClientError({"Error": {"Code": code}}, operation)
+
+    monkeypatch.setattr(profiles.BaseHook, "get_connection", _found_at(99))
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", refuse)
+    with pytest.raises(MwaaDbtError, match="'airflow/connections/shop_dev'") as error:
+        profiles.get_connection("shop_dev")
+    assert isinstance(error.value, AirflowFailException) is not retried
+
+
+@pytest.mark.parametrize("found_at", [2, 99])
+def test_a_secret_that_exists_is_asked_for_once_more(
+    backend: None, monkeypatch: pytest.MonkeyPatch, found_at: int
+) -> None:
+    monkeypatch.setattr(profiles.BaseHook, "get_connection", _found_at(found_at))
+    monkeypatch.setattr("botocore.client.BaseClient._make_api_call", lambda *_: {"Name": "it exists"})
+    if found_at == 2:
+        assert profiles.get_connection("shop_dev").conn_id == "shop_dev"
+    else:
+        with pytest.raises(ConnectionError, match="exists, but Airflow got no connection from it"):
+            profiles.get_connection("shop_dev")
+
+
+def _found_at(ask: int) -> Any:
+    """Return a `get_connection` that finds the connection at the so manieth time."""
+    asked: list[str] = []
+
+    def get_connection(conn_id: str) -> Connection:
+        asked.append(conn_id)
+        if len(asked) < ask:
+            raise AirflowNotFoundException(conn_id)
+        return Connection(conn_id=conn_id, conn_type="duckdb")
+
+    return get_connection
