@@ -60,19 +60,23 @@ class ConnectionProfileMapping(BaseProfileMapping):
         return self.resolved.env_vars
 
 
-def get_connection(conn_id: str, *, again: bool = True) -> Connection:
-    """Return the connection `conn_id`; asks a second time (`again`) where it was missing though its secret exists.
+def get_connection(conn_id: str) -> Connection:
+    """Return the connection `conn_id`; where it is missing though its secret exists, asks once more.
 
     Raises:
         ConnectionError: if it isn't there; the text says why, as far as Secrets Manager tells.
         MwaaDbtError: if it can't be had now, so that a retry may find it: Secrets Manager is away or throttles.
     """
+    return _get_connection(conn_id, again=True)
+
+
+def _get_connection(conn_id: str, again: bool) -> Connection:
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         missing = secrets_manager.explain_missing(conn_id)
         if missing.exists and again:  # away when Airflow asked, back when we did?
-            return get_connection(conn_id, again=False)
+            return _get_connection(conn_id, again=False)
         if missing.passes:
             raise MwaaDbtError(f"{missing.words} That may pass: tried again if a try is left.") from error
         raise ConnectionError(missing.words) from error
