@@ -40,6 +40,11 @@ class RunHooks(DbtBuildVirtualenvOperator):
     leaves_out = False
 
     def __init__(self, *, kind: str, command: str = "build", started: str | None = None, **kwargs: Any) -> None:
+        # Of on-run-end the lock's guard comes after the look at the run: one of which nothing has begun (it gave up
+        # waiting for its turn, its form was refused) would wait for its turn once more, only to skip itself then.
+        self.guard = kwargs.pop("pre_execute", None) if kind == hooks.END else None
+        if self.guard is not None:
+            kwargs["pre_execute"] = None
         # The hooks may look up relations all the same: dbt then asks the warehouse for their schema.
         super().__init__(**{"dbt_cmd_flags": ["--no-populate-cache"], **kwargs, "hooks": kind})
         self.base_cmd = [command]
@@ -51,7 +56,7 @@ class RunHooks(DbtBuildVirtualenvOperator):
 
         Raises:
             DownstreamTasksSkipped: with what the run leaves out, if it is the last of the run's first tasks.
-            AirflowRescheduleException: if a node's task hasn't ended yet (on-run-end).
+            AirflowRescheduleException: if a node's task hasn't ended yet, or it isn't the run's turn (on-run-end).
             AirflowSkipException: if nothing of the run has begun (on-run-end).
             DbtError: if a hook failed.
         """
@@ -60,6 +65,8 @@ class RunHooks(DbtBuildVirtualenvOperator):
             self.select = " ".join(form.select)
         if self.hooks == hooks.END:
             self._ended = self._results(context)
+            if self.guard is not None:
+                self.guard(context)
         found = super().execute(context, **kwargs)
         if self.leaves_out:
             left_out.skip(context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException
 from mwaa_dbt import DbtProject
 from mwaa_dbt.errors import DbtError
+from mwaa_dbt.exclusion.tasks import Guard
 from mwaa_dbt.warm import hooks
 
 from tests import projects
@@ -178,6 +180,29 @@ def test_the_end_waits_for_what_has_not_ended_and_is_not_told_where_nothing_bega
         zoo.run("on_run_end", {"all.fct_orders.run": "running"})
     with pytest.raises(AirflowSkipException, match="Nothing of this run has begun"):
         zoo.run("on_run_end", {"on_run_start": "upstream_failed", "all.fct_orders.run": "upstream_failed"})
+
+
+def test_the_end_asks_for_the_runs_turn_only_if_something_began(
+    dbt_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = Zoo(dbt_root, dbt_root, dbt_root)
+    dag = zoo.dag(lock="zoo")
+    end = dag.get_task("on_run_end")
+    assert end._pre_execute_hook is None, "Airflow would ask before the task has looked at its run"
+    asked: list[Any] = []
+
+    def ask(guard: Guard, context: Any) -> None:
+        asked.append(guard.lock)
+        raise AirflowRescheduleException(datetime.now(tz=UTC))
+
+    monkeypatch.setattr(Guard, "__call__", ask)
+    nothing = {"on_run_start": "upstream_failed", "all.fct_orders.run": "upstream_failed"}
+    with pytest.raises(AirflowSkipException, match="Nothing of this run has begun"):
+        zoo.run("on_run_end", nothing, dag=dag)
+    assert asked == [], "a run that gave up waiting for its turn doesn't wait again"
+    with pytest.raises(AirflowRescheduleException):
+        zoo.run("on_run_end", {"all.fct_orders.run": "success"}, dag=dag)
+    assert asked == ["zoo"], "before any dbt starts"
 
 
 def test_their_place_in_the_dag(dbt_root: Path) -> None:
