@@ -35,12 +35,13 @@ def make(dag: DAG, project: DbtProject, command: str) -> Frame:
     `command` is what a run is as a whole, to the hooks: build or test.
 
     Raises:
-        ConfigurationError: if the DAG has a lock already.
+        ConfigurationError: if the DAG has a lock already, or another project beside a form or a lock.
     """
     # A DAG without the form can't be asked for less than everything.
     asked = "target" in dag.params
+    _check_single(dag, project)
     select = SelectNodes(task_id=SELECT_NODES, resolve=project.resolve) if asked else None
-    wait = _wait_for_turn(dag, project.lock) if project.lock else None
+    wait = _wait_for_turn(project.lock) if project.lock else None
     freshness = _source_freshness(project) if "freshness" in dag.params else None
     start, end = _hooks(dag, project, command)
     # In a row: a form that can't be followed needs no turn, and the last of them skips what the run leaves out.
@@ -49,19 +50,34 @@ def make(dag: DAG, project: DbtProject, command: str) -> Frame:
     if first:
         first[-1].leaves_out = True
     # on-run-end runs after failures, too: without `outcome` a failed run would pass for a success.
-    outcome = Outcome(task_id=OUTCOME, lock=project.lock) if asked or project.lock or end is not None else None
+    # Another project with hooks may have made it: one tells of both.
+    outcome = next((task for task in dag.tasks if isinstance(task, Outcome)), None)
+    if outcome is None and (asked or project.lock or end is not None):
+        outcome = Outcome(task_id=OUTCOME, lock=project.lock)
     if end is not None and outcome is not None:
         end >> outcome
     last = tuple(task for task in (end, outcome) if task is not None)
     return Frame(first[-1] if first else None, last, outcome)
 
 
-def _wait_for_turn(dag: DAG, lock: str) -> WaitForTurn:
-    # Two locks in one DAG could be taken in one order here and in the other there: each would wait for the other.
-    if dag.has_task(WAIT_FOR_TURN):
-        raise ConfigurationError(
-            f"The DAG {dag.dag_id} has a lock already: one DAG, one lock; {lock!r} is one too many."
-        )
+def _check_single(dag: DAG, project: DbtProject) -> None:
+    """Raise ConfigurationError where a DAG of several projects has what only one can have."""
+    if dag.has_task(WAIT_FOR_TURN) and (project.lock or dag.has_task(OUTCOME)):
+        # Two locks in one DAG could be taken in one order here and in the other there: each would wait for the other.
+        why = f"has a lock already (one DAG, one lock): {project.name!r} can't be in it, too"
+    elif dag.has_task(SELECT_NODES):
+        why = f"has a trigger form, which is about one project's nodes: {project.name!r} can't be in it, too"
+    elif project.lock and dag.has_task(OUTCOME):
+        why = f"holds another project already, which would work without the lock {project.lock!r}"
+    else:
+        return
+    raise ConfigurationError(
+        f"The DAG {dag.dag_id} {why}. Give each project a DAG of its own (docs/own-project.md, Several projects); "
+        "groups of one project come from one DbtProject."
+    )
+
+
+def _wait_for_turn(lock: str) -> WaitForTurn:
     return WaitForTurn(task_id=WAIT_FOR_TURN, lock=lock)
 
 

@@ -180,8 +180,29 @@ def test_a_dag_without_the_form_has_first_and_last_task_too(dbt_root: Path) -> N
     assert [task.task_id for task in dag.leaves] == ["outcome"]
 
 
-def test_two_locks_in_one_dag_are_refused(dbt_root: Path) -> None:
-    with DAG("d", schedule=None):
-        DbtProject("zoo", lock="a").task_group("a")
-        with pytest.raises(ConfigurationError, match="one DAG, one lock"):
-            DbtProject("zoo", lock="b").task_group("b")
+@pytest.mark.parametrize(
+    ("form", "locks", "words"),
+    [
+        (False, ("a", "b"), "one DAG, one lock"),
+        (False, ("a", "a"), "one DAG, one lock"),
+        (False, ("a", None), "one DAG, one lock"),
+        (False, (None, "b"), "would work without the lock 'b'"),
+        (True, (None, None), "trigger form, which is about one project's nodes"),
+    ],
+)
+def test_a_second_project_beside_a_lock_or_a_form_is_refused_in_words(
+    dbt_root: Path, form: bool, locks: tuple[str | None, str | None], words: str
+) -> None:
+    one, two = (DbtProject("zoo", lock=lock) for lock in locks)
+    with DAG("d", schedule=None, params=one.run_params() if form else {}):
+        one.task_group("a")
+        with pytest.raises(ConfigurationError, match=words):
+            two.task_group("b")
+
+
+def test_two_projects_with_hooks_have_one_outcome(dbt_root: Path) -> None:
+    with DAG("d", schedule=None) as dag:
+        for group in "ab":
+            DbtProject("zoo").task_group(group)
+    assert [task.task_id for task in dag.leaves] == ["outcome"]
+    assert dag.get_task("outcome").upstream_task_ids >= {"on_run_end", "on_run_end_zoo"}
