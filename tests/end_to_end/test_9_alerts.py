@@ -14,8 +14,10 @@ from mwaactl.local import follow
 from mwaactl.local.layout import BUCKET
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
+from tests.end_to_end.s3_door import Door
 from tests.end_to_end.support import (
     JUST_QUICK,
+    NOT_YET,
     QUICK,
     QUICK_TASK,
     TRANSFORM,
@@ -28,6 +30,7 @@ from tests.end_to_end.support import (
     source_files,
     states,
     succeeded,
+    tries,
     until,
     words,
 )
@@ -105,6 +108,52 @@ def test_slack_down_in_the_middle_of_a_run_and_the_alert_comes_late(environment:
     assert succeeded(run_quick(environment))
     assert "1 failed" in closing(environment, lost.run_id)
     assert "'oracle'" in alert_of(environment, lost, QUICK_TASK)
+
+
+@pytest.fixture
+def secrets_manager(environment: LocalEnvironment, green: Demo) -> Iterator[Door]:
+    """Let Airflow's processes reach Secrets Manager through a door."""
+    made = Door(read_json(environment.layout.state_file)["ports"]["aws"], "/no result ever closes it")
+    script = environment.source / "startup.sh"
+    before = script.read_text()
+    script.write_text(f"export AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:{made.port}\n{before}")
+    environment.up()
+    yield made
+    made.open = True
+    script.write_text(before)
+    environment.up()
+
+
+def begun(environment: LocalEnvironment) -> str:
+    """Start a run of one node and return its id when its first task has ended."""
+    run_id = environment.start(TRANSFORM, JUST_QUICK)
+    first = "select_nodes"
+    until(lambda: states(follow.read(environment.api, TRANSFORM, run_id)).get(first) == "success", limit=120)
+    return run_id
+
+
+@NOT_YET
+def test_secrets_manager_down_in_the_middle_of_a_run(environment: LocalEnvironment, secrets_manager: Door) -> None:
+    run_id = begun(environment)
+    secrets_manager.open = False
+    lost = follow.follow(environment.api, TRANSFORM, run_id, limit=300)
+    assert states(lost)[QUICK_TASK] == "failed"
+    assert tries(lost, QUICK_TASK) == 3, "it might have passed"
+    log = words(environment, lost, QUICK_TASK, 3)
+    assert "'flights_dev' can't be had now. Secrets Manager couldn't be asked" in log
+    assert "could not be sent through the connection 'slack'" in log
+    assert "is kept in the bucket" in log
+    assert alerts_of(environment, lost.run_id) == []
+
+    run_id = environment.start(TRANSFORM, JUST_QUICK)
+    waits = ("up_for_retry", "failed")
+    until(lambda: states(follow.read(environment.api, TRANSFORM, run_id)).get(QUICK_TASK) in waits, limit=180)
+    secrets_manager.open = True
+    saved = follow.follow(environment.api, TRANSFORM, run_id, limit=300)
+    assert succeeded(saved), "a retry mends it"
+    assert tries(saved, QUICK_TASK) in (2, 3)
+    assert "1 failed" in closing(environment, lost.run_id)
+    assert "Secrets Manager couldn't be asked" in alert_of(environment, lost, QUICK_TASK)
 
 
 def task_processes(environment: LocalEnvironment) -> list[psutil.Process]:
