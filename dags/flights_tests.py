@@ -9,7 +9,7 @@ Runs every day at noon (UTC) and by hand: *Trigger* takes dbt's `select` and `ex
 tests: whichever comes second waits.
 
 **When it fails:** the alert carries the test, its rows and the query that shows them. Nothing waits for it. Once the
-data is mended, clear the failed task.
+data is mended, clear the failed task *with downstream*, or `mwaactl resume flights_tests`: else the run stays failed.
 """
 
 from airflow.sdk import DAG

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from mwaa_dbt import settings
+from mwaa_dbt.alerts.behind import Partly
 from mwaa_dbt.alerts.ending import Ending
 from mwaa_dbt.alerts.event import Event, RunKey
 from mwaa_dbt.alerts.store import Claim, Conflict, Store, StoreError
@@ -23,7 +24,10 @@ TOGETHER_SECONDS = 3.0
 
 
 class Courier(Protocol):
-    """A way to people. Each keeps in the claim what it has told; all of it raises MwaaDbtError when it can't now."""
+    """A way to people. Each keeps in the claim what it has told; all of it raises MwaaDbtError when it can't now.
+
+    Raised is Partly where only some couldn't be told: then `end` is called all the same, for the others.
+    """
 
     name: str
 
@@ -41,7 +45,7 @@ def couriers(deadline: float) -> list[Courier]:
         found.append(_Late(conn_id, deadline))
     from mwaa_dbt.alerts.mail import Mail
 
-    found.append(Mail())
+    found.append(Mail(deadline))
     return found
 
 
@@ -131,19 +135,25 @@ def patiently(run: RunKey, store: Store, deadline: float) -> Result:
 
 
 def sweep(store: Store, deadline: float) -> None:
-    """Tell what earlier runs, of any DAG, couldn't."""
+    """Tell what earlier runs, of any DAG, couldn't; one that still can't be told doesn't hold up the others."""
     for key in store.waiting_runs("failed", "ended").values():
         if time.monotonic() > deadline:
             return
         fields = store.read(key)[0]
         run = RunKey(fields.get("dag_id", ""), fields.get("run_id", ""))
-        if fields and deliver(run, store, deadline) is Result.LEFT:
-            return
+        if fields:
+            deliver(run, store, deadline)
 
 
 def tell_at_once(event: Event, deadline: float) -> None:
     """Tell of one failure by itself, without anything kept: there is no bucket, or it is away."""
     _each(couriers(deadline), lambda way: way.tell(Claim(event.run, {}), [event], {}))
+
+
+def end_at_once(ending: Ending, deadline: float) -> None:
+    """Tell how a run ended, in a message of its own and without anything kept: the bucket is away."""
+    run = RunKey(ending.dag_id, ending.run_id)
+    _each(couriers(deadline), lambda way: way.end(Claim(run, {}), ending))
 
 
 def _tell(claim: Claim, store: Store, ways: list[Courier]) -> bool:
@@ -162,9 +172,15 @@ def _tell(claim: Claim, store: Store, ways: list[Courier]) -> bool:
     endings = [Ending.of(one.fields) for one in pending if one.kind == "ended"]
 
     def tell(way: Courier) -> None:
-        way.tell(claim, loud, failing)
+        partly: Partly | None = None
+        try:
+            way.tell(claim, loud, failing)
+        except Partly as error:
+            partly = error
         for ending in endings:
             way.end(claim, ending)
+        if partly is not None:
+            raise partly
 
     if _each(ways, tell):
         return True

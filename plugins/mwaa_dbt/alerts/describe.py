@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,8 @@ def warning(context: Mapping[str, Any], outcome: Outcome) -> Event:
 def without_word(task: Any, run: RunKey, name: str, text: str) -> Event:
     """Return the event of a failed task of which no callback told; `name` is how Airflow names its state."""
     context = {"task": task, "task_id": name, "dag_id": run.dag_id, "run_id": run.run_id}
-    return _event("failed", context, (), text, lost=True)
+    # A task may be killed without a word, cleared, and killed again: two things to tell.
+    return replace(_event("failed", context, (), text, lost=True), instance=str(time.time_ns() // 1_000_000))
 
 
 def _event(
@@ -77,6 +79,7 @@ def _event(
         error=_safe(text),
         map_index=-1 if map_index is None else map_index,
         try_number=getattr(ti, "try_number", None) or 0,
+        instance=str(getattr(ti, "id", None) or ""),
         log_url=str(getattr(ti, "log_url", "") or ""),
         file=str(node.get("original_file_path") or ""),
         lost=lost,

@@ -68,6 +68,9 @@ class Event:
     error: str
     map_index: int = -1
     try_number: int = 0
+    #: What else tells it from others of the same try: Airflow's id of the task instance, which is new when the run is
+    #: deleted and made again; or when somebody saw that nobody had told of the task.
+    instance: str = ""
     log_url: str = ""
     file: str = ""
     #: Whether the task was tried again, and why (not).
@@ -94,7 +97,7 @@ class Event:
     @property
     def id(self) -> str:
         """What is told once: a task's try."""
-        return f"{self.task}#{self.try_number}"
+        return "#".join(filter(None, (self.task, str(self.try_number), self.instance)))
 
     def heard(self) -> dict[str, str]:
         """Return what later messages need to know of it."""

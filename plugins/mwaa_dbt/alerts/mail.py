@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 from mwaa_dbt import settings
+from mwaa_dbt.alerts import mail_refusals
+from mwaa_dbt.alerts.behind import Behind
 from mwaa_dbt.alerts.ending import Ending
 from mwaa_dbt.alerts.event import Event, short_hash
 from mwaa_dbt.alerts.store import Claim
@@ -24,8 +27,15 @@ class Mail:
 
     name = "mail"
 
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._behind = Behind()
+
     def tell(self, claim: Claim, events: list[Event], failing: dict[str, Any]) -> None:
-        """Tell of failures: the first ones of an address at once, later ones when the run has ended."""
+        """Tell of failures: the first ones of an address at once, later ones when the run has ended.
+
+        Raises Partly when all but some addresses have been told.
+        """
         for address in sorted({address for event in events for address in _addresses(event)}):
             own = claim.doc.setdefault("mail", {}).setdefault(address, {"told": [], "later": []})
             new = [e for e in events if address in _addresses(e) and e.id not in own["told"]]
@@ -36,20 +46,39 @@ class Mail:
                 subject = f"{claim.run.dag_id}: {new[0].subject} failed"
                 if len(new) > 1:
                     subject += f", and {len(new) - 1} more"
-                self._send(claim, address, subject, f"<p>{escape(run)}</p>{_failures(new, failing)}")
+                if not self._told(claim, address, subject, f"<p>{escape(run)}</p>{_failures(new, failing)}"):
+                    continue
             own["told"] += [event.id for event in new]
             claim.save()
+        self._behind.check()
 
     def end(self, claim: Claim, ending: Ending) -> None:
-        """Tell how the run ended, whom it was told that it failed, and those who hear everything."""
+        """Tell how the run ended, whom it was told that it failed, and those who hear everything. Raises Partly."""
         mails = claim.doc.setdefault("mail", {})
         for address in dict.fromkeys([*mails, *(settings.mail_to() if ending.channels() else ())]):
             own = mails.setdefault(address, {"told": [], "later": []})
-            if ending.id not in own["told"]:
-                self._send(claim, address, ending.summary, _end(ending, own["later"]))
+            if ending.id in own["told"] or address in self._behind:
+                continue
+            if self._told(claim, address, ending.summary, _end(ending, own["later"])):
                 own["told"].append(ending.id)
                 own["later"] = []
                 claim.save()
+        self._behind.check()
+
+    def _told(self, claim: Claim, address: str, subject: str, content: str) -> bool:
+        """Send a mail; return whether `address` is done with: it was taken, or is refused for ever."""
+        try:
+            if time.monotonic() > self._deadline:
+                raise TimeoutError("no time left for another mail")
+            self._send(claim, address, subject, content)
+        except Exception as error:  # smtplib's, botocore's, ssl's, Airflow's: whatever it is, others are told
+            if not mail_refusals.for_ever(error, address):
+                self._behind.note(address, error)
+                return False
+            log.error("No mail to %s, now or later: it is refused: %s", address, error)
+            note = f"Mail to {address} is refused: {' '.join(str(error).split())[:300]}"
+            claim.doc["notes"] = list(dict.fromkeys([*claim.doc.get("notes", []), note]))
+        return True
 
     @staticmethod
     def _send(claim: Claim, address: str, subject: str, content: str) -> None:

@@ -6,11 +6,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from airflow.configuration import conf
 
-from mwaa_dbt.alerts import deliver, state, summary
+from mwaa_dbt.alerts import deliver, state, summary, text
 from mwaa_dbt.alerts.ended_run import EndedRun
 from mwaa_dbt.alerts.ending import Ending, Told
 from mwaa_dbt.alerts.event import Event
@@ -36,16 +37,63 @@ def tell(context: Mapping[str, Any], with_summary: bool = False) -> None:
     # Less than the DAG processor gives a file, whose parsing is in it, too.
     seconds = min(120.0, conf.getfloat("dag_processor", "dag_file_processor_timeout", fallback=50.0) / 2)
     deadline = time.monotonic() + seconds
+    run = EndedRun.of(context)
+    facts = summary.facts(run, context) if with_summary else []
     try:
-        run = EndedRun.of(context)
-        facts = summary.facts(run, context) if with_summary else []
-        if _tell(run, store, deadline, facts) is not deliver.Result.LEFT:
+        word = _leave_word(run, store, facts)
+    except StoreError as error:
+        log.error("The alerts' bucket is away: %s", error)
+        _tell_without(run, facts, deadline)
+        return
+    try:
+        result = deliver.patiently(run.key, store, deadline) if word.left else deliver.Result.TOLD
+        store.delete(one.key for one in word.warnings)
+        state.keep(store, run.key, run.states, word.heard, word.notes)
+        if result is not deliver.Result.LEFT:
             deliver.sweep(store, deadline)
     except StoreError as error:
-        log.error("The alerts' bucket is away, so nobody hears how this run ended: %s", error)
+        log.error("The alerts' bucket is away; what it holds is told later: %s", error)
 
 
-def _tell(run: EndedRun, store: Store, deadline: float, facts: list[str]) -> deliver.Result:
+@dataclass(frozen=True)
+class _Word:
+    """What is known of a run's end: whether an ending was `left` in the outbox, and what else is to be kept."""
+
+    left: bool
+    warnings: list[Pending]
+    heard: dict[str, Any]
+    notes: list[str]
+
+
+def _tell_without(run: EndedRun, facts: list[str], deadline: float) -> None:
+    """Tell at once how `run` ended, without the bucket: as much as Airflow's states and the project's files say.
+
+    A failed run is told in any case: a task that was killed has no other word. What warned or recovered isn't known.
+    """
+    events = [event for event in map(run.without_word, run.failed) if not event.silenced]
+    loud = bool(facts) or (not run.success and bool(events or not run.failed))
+    if not loud:
+        log.error("Nobody hears how this run ended: %s.", "it succeeded" if run.success else "what failed is silenced")
+        return
+    failed = [f"Failed: {text.listed((event.subject for event in events), 500)}"] if events else []
+    why = "The alerts' bucket can't be reached, so this is no reply in the run's thread."
+    ending = _ending(run, facts=(*facts, *failed, why), loud=True)
+    deliver.end_at_once(ending, deadline)
+
+
+def _ending(run: EndedRun, **fields: Any) -> Ending:
+    return Ending(
+        dag_id=run.key.dag_id,
+        run_id=run.key.run_id,
+        at=time.time_ns() // 1_000_000,
+        success=run.success,
+        counts=dict(Counter(run.states.values())),
+        **fields,
+    )
+
+
+def _leave_word(run: EndedRun, store: Store, facts: list[str]) -> _Word:
+    """Leave the ending of `run` in the outbox, if there is something to say. Raises StoreError."""
     told, heard, silenced = _heard(run, store)
     notes = run.notes()
     before, _ = store.failing(run.key.dag_id)
@@ -53,12 +101,8 @@ def _tell(run: EndedRun, store: Store, deadline: float, facts: list[str]) -> del
     warnings = store.pending(run.key, "warned")
     after = state.after(known, run.states, run.key.run_id, heard)
     mended = [name for name in {**known, **heard} if run.states.get(name) == "success"]
-    ending = Ending(
-        dag_id=run.key.dag_id,
-        run_id=run.key.run_id,
-        at=time.time_ns() // 1_000_000,
-        success=run.success,
-        counts=dict(Counter(run.states.values())),
+    ending = _ending(
+        run,
         mended=tuple(mended),
         recovered=tuple(_recovered({**known, **heard}[name], known.get(name), run) for name in mended),
         still=tuple(_still(after[name]) for name in run.failed if after[name]["runs"] > 1 and name not in silenced),
@@ -68,13 +112,10 @@ def _tell(run: EndedRun, store: Store, deadline: float, facts: list[str]) -> del
         facts=tuple(facts),
         loud=bool(facts or set(notes) - set(before.get("said") or [])) or not (run.success or heard),
     )
-    result = deliver.Result.TOLD
-    if ending.channels() or heard.keys() - silenced.keys():
+    left = bool(ending.channels() or heard.keys() - silenced.keys())
+    if left:
         store.put(run.key, "ended", ending.id, ending.fields())
-        result = deliver.patiently(run.key, store, deadline)
-    store.delete(one.key for one in warnings)
-    state.keep(store, run.key, run.states, heard, notes)
-    return result
+    return _Word(left, warnings, heard, notes)
 
 
 def _heard(run: EndedRun, store: Store) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:

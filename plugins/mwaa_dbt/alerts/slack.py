@@ -21,13 +21,19 @@ PAUSE_SECONDS = 1.05
 #: A message has at most this many blocks (Block Kit reference).
 MAX_BLOCKS = 50
 #: Answers of Slack that concern a channel, and a message that is to be changed.
-_CHANNEL_ERRORS = ("channel_not_found", "not_in_channel", "is_archived", "restricted_action", "invalid_channel")
+_CHANNEL_ERRORS = ("channel_not_found", "not_in_channel", "is_archived", "invalid_channel")
+#: What a workspace's rules forbid in a channel: restricted_action, restricted_action_read_only_channel and others.
+_RESTRICTED = "restricted_action"
 _MESSAGE_ERRORS = ("message_not_found", "cant_update_message", "edit_window_closed")
 _BLOCK_ERRORS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long")
 
 
 class Undelivered(MwaaDbtError):
     """A message could not be delivered now; it is worth another try later."""
+
+
+class Refused(Undelivered):
+    """Slack has answered, but doesn't take the message; another channel may take its own."""
 
 
 class NoChannel(MwaaDbtError):
@@ -56,7 +62,8 @@ class Slack:
 
         Raises:
             NoChannel: if Slack has no such channel for us.
-            Undelivered: if Slack is away, refuses us, or lets us wait for too long.
+            Refused: if Slack doesn't take this message.
+            Undelivered: if Slack is away, or lets us wait for too long.
         """
         self._pause(channel)
         message: dict[str, Any] = {"text": text[:3000], "blocks": blocks[:MAX_BLOCKS]}
@@ -98,10 +105,10 @@ class Slack:
                     self._wait(_retry_after(response.headers), "Slack (429)")
                 elif code in _BLOCK_ERRORS and message.pop("blocks", None):
                     log.warning("Slack refuses the blocks of an alert (%s); it is sent as plain text.", code)
-                elif code in (*_CHANNEL_ERRORS, *_MESSAGE_ERRORS):
+                elif code in (*_CHANNEL_ERRORS, *_MESSAGE_ERRORS) or code.startswith(_RESTRICTED):
                     raise NoChannel(f"{message['channel']}: {code}") from error
                 else:
-                    raise Undelivered(str(error)) from error
+                    raise (Refused if code else Undelivered)(str(error)) from error
             except Exception as error:  # urllib's, ssl's, Airflow's: no connection, no answer, no credentials
                 raise Undelivered(f"{type(error).__name__}: {error}") from error
         raise Undelivered("Slack asked ten times to wait")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from mwaa_dbt import settings
 from mwaa_dbt.alerts import text
+from mwaa_dbt.alerts.behind import Behind
 from mwaa_dbt.alerts.ending import Ending
 from mwaa_dbt.alerts.event import Event
-from mwaa_dbt.alerts.slack import NoChannel, Slack, Undelivered
+from mwaa_dbt.alerts.slack import NoChannel, Refused, Slack
 from mwaa_dbt.alerts.store import Claim
 from mwaa_dbt.alerts.text import Block, escape, section
+
+log = logging.getLogger(__name__)
 
 #: So many failures of a thread are told with dbt's words; of the others one reply lists the names.
 DETAILED = 15
@@ -23,11 +27,12 @@ class Threads:
 
     def __init__(self, slack: Slack) -> None:
         self._slack = slack
+        self._behind = Behind()
 
     def tell(self, claim: Claim, events: list[Event], failing: dict[str, Any]) -> None:
         """Tell of failures; `failing` is what failed in earlier runs, by task.
 
-        Raises Undelivered, with everything kept that was told until then.
+        Raises Undelivered, with everything kept that was told until then; Partly, if only some channels refuse.
         """
         own = claim.doc.setdefault("slack", {})
         told = own.setdefault("told", [])
@@ -36,44 +41,65 @@ class Threads:
             if event.id in told:
                 continue
             channel = self._channel(own, event.route.channel)
+            if channel in self._behind:
+                continue
             thread = own.setdefault("threads", {}).setdefault(channel, _new_thread())
             if thread["details"] >= DETAILED:
                 crowds.setdefault(channel, []).append(event)
                 continue
-            self._tell_one(claim, own, channel, event, failing)
+            try:
+                self._tell_one(claim, own, channel, event, failing)
+            except Refused as error:
+                self._behind.note(channel, error)
+                continue
             told.append(event.id)
             claim.save()
         for channel, crowd in crowds.items():
             thread = own["threads"][channel]
-            self._list_more(thread, channel, [event.subject for event in crowd])
+            try:
+                self._list_more(thread, channel, [event.subject for event in crowd])
+            except (NoChannel, Refused) as error:
+                self._behind.note(channel, error)
+                continue
             thread["failed"] |= {event.task: event.subject for event in crowd}
             told += [event.id for event in crowd]
             claim.save()
         self._update_heads(claim, own)
+        self._behind.check()
 
     def end(self, claim: Claim, ending: Ending) -> None:
-        """Tell how the run ended, in every thread of it and wherever else there is something to say."""
+        """Tell how the run ended, in every thread of it and wherever else there is something to say.
+
+        Raises as `tell` does.
+        """
         own = claim.doc.setdefault("slack", {})
         if ending.id in own.setdefault("told", []):
             return
         threads = own.setdefault("threads", {})
         for channel in sorted({self._channel(own, name) for name in ending.channels()} | set(threads)):
-            self._end_one(claim, own, self._channel(own, channel), ending)
-        own["told"].append(ending.id)
+            if channel in self._behind:
+                continue  # its failures come first
+            try:
+                self._end_one(claim, own, self._channel(own, channel), ending)
+            except Refused as error:
+                self._behind.note(channel, error)
+        if not self._behind:
+            own["told"].append(ending.id)
         claim.save()
         self._update_heads(claim, own)
+        self._behind.check()
 
     def _end_one(self, claim: Claim, own: dict[str, Any], channel: str, ending: Ending, *notes: Block) -> None:
         thread = own["threads"].setdefault(channel, _new_thread())
         if ending.id in thread["ended"]:
             return
-        thread["last"] = ending.headline
         blocks = ending.blocks(lambda name: self._channel(own, name) == channel, in_thread=bool(thread["ts"]))
         try:
             self._slack.post(channel, ending.summary, [*blocks, *notes], thread["ts"])
         except NoChannel as error:
             self._end_one(claim, own, self._move(own, channel, error), ending, _moved(channel, error))
             return
+        thread["last"] = ending.headline
         thread["ended"].append(ending.id)
         claim.save()
 
@@ -108,7 +134,7 @@ class Threads:
         """Return the channel that hears instead of `channel`, from now on."""
         default = self._channel(own, "")
         if channel == default:
-            raise Undelivered(f"Slack has no such channel for this app: {error} (setting slack_channel)") from error
+            raise Refused(f"Slack has no such channel for this app: {error} (setting slack_channel)") from error
         own.setdefault("moved", {})[channel] = default
         own["threads"].pop(channel, None)
         return default
@@ -129,7 +155,11 @@ class Threads:
         for thread in own.get("threads", {}).values():
             head = _head(claim, thread)
             if thread["ts"] and thread.get("body") and thread.get("shown") != head:
-                self._slack.update(thread["id"], thread["ts"], head["text"]["text"], [head, *thread["body"]])
+                try:
+                    self._slack.update(thread["id"], thread["ts"], head["text"]["text"], [head, *thread["body"]])
+                except Refused as error:  # its replies tell as much
+                    log.warning("The first message of a thread could not be changed: %s", error)
+                    continue
                 thread["shown"] = head
                 claim.save()
 

@@ -151,8 +151,29 @@ def test_the_bucket_is_away(
     fail("a")
     assert "bucket is away" in caplog.text
     assert f"run `{RUN}`" in slack.heads[0]
-    end({"a": "failed"})
-    assert "nobody hears how this run ended" in caplog.text
+    end({"a": "failed", "killed": "failed", "b": "success"})
+    assert f"run `{RUN}`" in slack.heads[1]
+    assert "*failed*: 1 succeeded, 2 failed" in slack.heads[1]
+    assert "Failed: model a, model killed" in slack.heads[1], "the killed task has no other word"
+    end({"a": "success"}, run_id="green")
+    assert "Nobody hears how this run ended: it succeeded" in caplog.text
+    assert len(slack.messages) == 2
+
+
+def test_the_bucket_goes_away_after_the_end_is_kept(
+    slack: Slack, keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_: object) -> None:
+        raise stores.StoreError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "claim", away)
+        end({"a": "failed"})
+        assert "told later" in caplog.text
+        assert slack.messages == [], "or it would be told twice"
+    end({"b": "success"}, run_id="later")
+    assert any("1 failed" in head for head in slack.heads)
+    assert outbox(keys) == []
 
 
 def test_a_webhook_has_no_threads_so_every_message_says_the_run(
