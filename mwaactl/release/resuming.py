@@ -1,6 +1,8 @@
 """A run that failed, gone on with after the fix: only what failed or was skipped for it runs again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from mwaactl.environments import Environment
@@ -11,7 +13,10 @@ from mwaactl.release.rest import Rest
 #: The tasks by which a run leaves others out: they decide again where skipped tasks are cleared, before those start.
 DECIDERS = ("select_nodes", "source_freshness")
 #: Runs whatever happens; if it was skipped, a person (or a time limit) ended the run, and what waited was skipped.
+#: Where the run's form leaves out what comes last it begins early, and fails like whatever ran.
 _LAST = "outcome"
+#: Skip themselves after a run that wasn't of everything in production (mwaa_dbt/production.py).
+_FOR_PRODUCTION = ("PublishDocs", "PublishState")
 _NOT_RUN = ("failed", "upstream_failed")
 
 
@@ -45,8 +50,10 @@ def resume(environment: Environment, dag_id: str, run_id: str | None, skipped: b
             f"Wait for it: `mwaactl wait {dag_id} {run.run_id} -e {environment.name}`.",
         )
     states = {_key(task): task["state"] for task in run.tasks}
-    ended_from_outside = states.get(_LAST) == "skipped"
     wanted = [key for key, state in states.items() if state in _NOT_RUN]
+    ended_from_outside = states.get(_LAST) == "skipped" or (
+        bool(wanted) and _LAST in states and _skipped_from_outside(run.tasks)
+    )
     if skipped or ended_from_outside:
         left = [key for key, state in states.items() if state in ("skipped", None)]
         # Without them, what the run's form left out would run now.
@@ -59,6 +66,28 @@ def resume(environment: Environment, dag_id: str, run_id: str | None, skipped: b
     body: dict[str, Any] = {"dry_run": False, "dag_run_id": run.run_id, "only_failed": False, "task_ids": named}
     rest.call("POST", f"{path}/clearTaskInstances", body=body)
     return Resumed(run.run_id, tuple(sorted(key if isinstance(key, str) else key[0] for key in wanted)))
+
+
+def _skipped_from_outside(tasks: Iterable[dict[str, Any]]) -> bool:
+    """Return whether a task was skipped that no decider left out. (One too many only means that they decide again.)
+
+    Which they left out is in XComs, whose paths in the API are longer than what MWAA passes on. But Airflow dates what
+    a task skips within that task (`ti_skip_downstream` of its execution API), and what a person skips after it.
+    """
+    tasks = list(tasks)
+    deciders = [task for task in tasks if task["task_id"] in DECIDERS]
+    left_out = [(_moment(task, "start_date"), _moment(task, "end_date")) for task in deciders if _decided(task)]
+    skipped = [task for task in tasks if task["state"] == "skipped" and task.get("operator") not in _FOR_PRODUCTION]
+    moments = [_moment(task, "start_date") for task in skipped if task.get("start_date")]
+    return bool(deciders) and not all(any(start <= one <= end for start, end in left_out) for one in moments)
+
+
+def _decided(task: dict[str, Any]) -> bool:
+    return task["state"] == "success" and bool(task.get("start_date")) and bool(task.get("end_date"))
+
+
+def _moment(task: dict[str, Any], field: str) -> datetime:
+    return datetime.fromisoformat(task[field])
 
 
 def _key(task: dict[str, Any]) -> Any:

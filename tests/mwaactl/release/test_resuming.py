@@ -9,6 +9,9 @@ from mwaactl.release import resuming
 from mwaactl.release.resuming import Resumed
 from tests.mwaactl.release.conftest import Place
 
+#: When `select_nodes` ran, and with that what it left out; a person's hand comes later.
+DECIDING, LATER = ("2026-11-01T06:00:00Z", "2026-11-01T06:00:03.5Z"), "2026-11-01T06:20:00.25Z"
+LEFT_OUT = "2026-11-01T06:00:02.125Z"
 PARTIAL = {"select_nodes": "success", "a": "success", "b": "failed", "c": "upstream_failed", "left": "skipped"}
 
 
@@ -18,6 +21,9 @@ class Airflow:
     def __init__(self, place: Place, states: dict[Any, str | None], state: str = "failed") -> None:
         self.cleared: dict[str, Any] = {}
         self.states, self.state = states, state
+        #: What was skipped by a person, and kinds of tasks.
+        self.by_hand: set[str] = set()
+        self.operators: dict[str, str] = {}
         place.mwaa.rest.update(
             {
                 ("GET", "/dags/daily"): lambda query, body: {"dag_id": "daily", "is_paused": False},
@@ -37,7 +43,11 @@ class Airflow:
         found = []
         for key, state in self.states.items():
             name, index = key if isinstance(key, tuple) else (key, -1)
-            found.append({"task_id": name, "map_index": index, "state": state, "start_date": None})
+            start, end = DECIDING if name in resuming.DECIDERS and state == "success" else (LATER, LATER)
+            if state == "skipped" and name not in self.by_hand:
+                start = end = LEFT_OUT
+            one = {"task_id": name, "map_index": index, "state": state, "start_date": start, "end_date": end}
+            found.append({**one, "operator": self.operators.get(name, "BaseOperator")})
         return {"task_instances": found, "total_entries": len(found)}
 
     def clear(self, query: Any, body: dict[str, Any]) -> dict[str, Any]:
@@ -74,6 +84,29 @@ def test_a_run_that_a_person_ended_has_skipped_what_had_not_begun(place: Place) 
     airflow = Airflow(place, {**PARTIAL, "c": "skipped", "outcome": "skipped"})
     resume(place)
     assert airflow.names() == {"b", "c", "outcome", "left", "select_nodes"}
+
+
+def test_an_ended_run_of_a_selection_whose_outcome_had_begun(place: Place) -> None:
+    """Where the form leaves out what comes last, `outcome` looks from the start, and fails when the run is ended."""
+    airflow = Airflow(place, {**PARTIAL, "c": "skipped", "outcome": "failed"})
+    airflow.by_hand = {"c"}
+    resume(place)
+    assert airflow.names() == {"b", "c", "outcome", "left", "select_nodes"}
+
+
+def test_one_that_waited_for_its_turn_and_looked_at_no_source(place: Place) -> None:
+    states = {**PARTIAL, "wait_for_turn": "failed", "source_freshness": "skipped", "b": "skipped", "c": "skipped"}
+    airflow = Airflow(place, {**states, "outcome": "failed"})
+    airflow.by_hand = {"source_freshness", "b", "c"}
+    resume(place)
+    assert airflow.names() == set(states) - {"a"} | {"outcome"}
+
+
+def test_what_skips_itself_is_no_persons_hand(place: Place) -> None:
+    airflow = Airflow(place, {**PARTIAL, "docs": "skipped", "outcome": "failed"})
+    airflow.by_hand, airflow.operators = {"docs"}, {"docs": "PublishDocs"}
+    resume(place)
+    assert airflow.names() == {"b", "c", "outcome"}
 
 
 def test_an_outcome_that_succeeded_is_told_anew(place: Place) -> None:
