@@ -9,9 +9,10 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -25,6 +26,20 @@ LATE_DAYS = 7
 _THREADS = 16
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """A day's object: the day, the object's ETag, and when it was written last."""
+
+    day: str
+    etag: str
+    written: datetime
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was written when no more results of the day were to come: it is never looked at again."""
+        return self.written.astimezone(UTC).date() >= date.fromisoformat(self.day) + timedelta(days=LATE_DAYS)
+
+
 def recent(now: datetime | None = None) -> list[str]:
     """Return the days to which results may still be added, newest first."""
     today = (now or datetime.now(UTC)).astimezone(UTC).date() + timedelta(days=1)  # clocks differ
@@ -33,12 +48,23 @@ def recent(now: datetime | None = None) -> list[str]:
 
 def keys_of(s3: Any, place: Place, day: str) -> list[str]:
     """Return the keys of the results of `day`."""
-    return [key for key, _ in _listed(s3, place, f"{place.results}dt={day}/")]
+    return [entry["Key"] for entry in _listed(s3, place, f"{place.results}dt={day}/")]
 
 
-def gathered(s3: Any, place: Place) -> dict[str, str]:
-    """Return the ETag of each day's object, by day."""
-    return {day_of(key): etag for key, etag in _listed(s3, place, place.days)}
+def gathered(s3: Any, place: Place) -> dict[str, Gathered]:
+    """Return what there is of each day's object, by day."""
+    entries = _listed(s3, place, place.days)
+    found = (Gathered(day_of(entry["Key"]), entry["ETag"], entry["LastModified"]) for entry in entries)
+    return {one.day: one for one in found}
+
+
+def open_days(s3: Any, place: Place, done: Mapping[str, Gathered]) -> list[str]:
+    """Return the days, oldest first, whose objects (`done`) may lack results: not gathered, or too early to have all.
+
+    That includes days of which nothing came late: a pause of the gathering can't be told from such.
+    """
+    late = set(recent())
+    return [day for day in days_with_results(s3, place) if day in late or day not in done or not done[day].complete]
 
 
 def days_with_results(s3: Any, place: Place) -> list[str]:
@@ -68,10 +94,11 @@ def read_day(s3: Any, place: Place, day: str) -> tuple[bytes, str]:
     return gzip.decompress(answer["Body"].read()), answer["ETag"]
 
 
-def gather(s3: Any, place: Place, day: str) -> int:
+def gather(s3: Any, place: Place, day: str, close: bool = False) -> int:
     """Bring the object of `day` up to date; return how many tries were added.
 
-    Nothing is done when it holds all already, or when somebody else writes it at the same time.
+    Nothing is done when somebody else writes it at the same time, or when it holds all already; but with `close` it is
+    then written again, so that its date says that it is complete.
     """
     keys = keys_of(s3, place, day)
     if not keys:
@@ -79,10 +106,10 @@ def gather(s3: Any, place: Place, day: str) -> int:
     lines, etag = read_day(s3, place, day)
     held = {json.loads(line)["key"] for line in lines.splitlines()}
     missing = [key for key in keys if key not in held]
-    if not missing:
+    if not missing and not close:
         return 0
     found = {key: body for key, body in zip(missing, bodies(s3, place, missing), strict=True) if _is_ours(key, body)}
-    if not found:
+    if not found and not close:
         return 0
     content = lines + b"".join(found.values())
     condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
@@ -103,11 +130,10 @@ def gather(s3: Any, place: Place, day: str) -> int:
 
 
 def gather_all(s3: Any, place: Place) -> dict[str, int]:
-    """Gather the days to which results may still come, and those that never were; return how many tries, by day."""
-    done = gathered(s3, place)
+    """Gather the days whose objects may lack results; return how many tries were added, by day."""
     late = set(recent())
-    days = [day for day in days_with_results(s3, place) if day in late or day not in done]
-    return {day: added for day in days if (added := gather(s3, place, day))}
+    days = open_days(s3, place, gathered(s3, place))
+    return {day: added for day in days if (added := gather(s3, place, day, close=day not in late))}
 
 
 def _is_ours(key: str, body: bytes) -> bool:
@@ -120,8 +146,7 @@ def _is_ours(key: str, body: bytes) -> bool:
     return ours
 
 
-def _listed(s3: Any, place: Place, prefix: str) -> Iterator[tuple[str, str]]:
+def _listed(s3: Any, place: Place, prefix: str) -> Iterator[dict[str, Any]]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=prefix)
     for page in pages:
-        for entry in page.get("Contents", ()):
-            yield entry["Key"], entry["ETag"]
+        yield from page.get("Contents", ())

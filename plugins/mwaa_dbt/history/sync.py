@@ -19,11 +19,10 @@ def sync(s3: Any, place: Place, index: Index, told: Told = lambda _: None) -> in
     """
     added = 0
     gathered = days.gathered(s3, place)
-    late = set(days.recent())
-    loose = [day for day in days.days_with_results(s3, place) if day in late or day not in gathered]
+    loose = days.open_days(s3, place, gathered)
     held = index.etags()
     for day in sorted({*loose, *gathered}, reverse=True):
-        if day in gathered and held.get(day) != gathered[day]:
+        if day in gathered and held.get(day) != gathered[day].etag:
             told(day)
             lines, etag = days.read_day(s3, place, day)
             added += index.add(lines, day, etag)

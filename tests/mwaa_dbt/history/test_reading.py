@@ -93,6 +93,41 @@ def test_what_is_gathered_isnt_listed_again(store: Store, index: Index) -> None:
     assert len(asked) - before <= 2 + recent
 
 
+def test_what_came_while_nobody_gathered_is_found(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day that was gathered once and then no more, for longer than results may be late."""
+    today = datetime.now(UTC)
+    put(store, tried(store.place, "model.p.a", 0, day=today))
+    days.gather_all(store.s3, store.place)
+    put(store, tried(store.place, "model.p.late", 9, day=today))
+    monkeypatch.setattr(days, "recent", lambda: [])
+    assert sync(store.s3, store.place, index) == 2
+    assert sum(days.gather_all(store.s3, store.place).values()) == 1
+    assert len(days.read_day(store.s3, store.place, str(today.date()))[0].splitlines()) == 2
+
+
+def test_a_day_is_complete_when_it_was_written_after_the_last_late_result(store: Store) -> None:
+    def written(day: int, hour: int = 0) -> bool:
+        return days.Gathered(DAY, "e", datetime(2026, 11, day, hour, tzinfo=UTC)).complete
+
+    assert (written(2), written(7, 23), written(8)) == (False, False, True)
+    assert DAY in days.recent(datetime(2026, 11, 7, 23, tzinfo=UTC))
+    assert DAY not in days.recent(datetime(2026, 11, 8, tzinfo=UTC))
+    # Nothing is missing, and yet it is written: or it would be looked at for ever.
+    put(store, tried(store.place, "model.p.a", 0))
+    assert days.gather(store.s3, store.place, DAY) == 1
+    (before,) = days.gathered(store.s3, store.place).values()
+    assert before.complete
+    wrote: list[str] = []
+    s3 = store.s3
+    s3.meta.events.register("before-call.s3.PutObject", lambda model, params, **_: wrote.append(params["url_path"]))
+    assert days.gather(s3, store.place, DAY) == 0
+    assert not wrote
+    assert days.gather(s3, store.place, DAY, close=True) == 0
+    assert len(wrote) == 1
+    (after,) = days.gathered(store.s3, store.place).values()
+    assert after.etag == before.etag, "the page needn't read it again"
+
+
 def loaded(index: Index, store: Store, *tries: tuple[str, list[dict[str, Any]]]) -> None:
     index.add(b"".join(record.dumps(results) for _, results in tries))
 
