@@ -52,11 +52,10 @@ def backfill(
     days = backfilling.Days(first.date(), last.date())
     environment = environment_of(name, source)
     windowed = backfilling.has_window(environment, dag_id)
-    if then and not backfilling.has_window(environment, then):
-        raise Problem(
-            f"{then} takes no first and last day.", "`params=project.run_params(window=True)` in its DAG file."
-        )
+    if then:
+        backfilling.check_over_days(environment, then, unpause)
     done: list[dict[str, Any]] = []
+    problem: Problem | None = None
     try:
         with shown() as steps:
             if windowed:
@@ -67,10 +66,14 @@ def backfill(
             if then and done[0]["succeeded"]:
                 done.append(_window(environment, then, days, unpause, timeout, steps))
     except KeyboardInterrupt:
-        raise Problem(
+        problem = Problem(
             "Interrupted; what was started goes on.", "In the UI, *Backfills* pauses or cancels it.", INTERRUPTED
-        ) from None
-    good = all(one["succeeded"] for one in done)
+        )
+    except Problem as error:
+        problem = error
+    if problem and not done:
+        raise problem
+    good = not problem and all(one["succeeded"] for one in done)
     if form == "json":
         click.echo(json.dumps({"succeeded": good, "steps": done}, indent=1))
     else:
@@ -78,6 +81,8 @@ def backfill(
             click.echo(f"{one['dag_id']}: {_words(one)}")
     for text in (text for one in done for text in _troubles(one)):
         click.echo(text, err=True)
+    if problem:
+        raise problem
     if not good:
         raise SystemExit(FAILED)
 

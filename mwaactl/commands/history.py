@@ -68,6 +68,8 @@ def history(
 
     if node and slowest:
         raise click.UsageError("--slowest compares all nodes: leave NODE out.")
+    if failed and slowest:
+        raise click.UsageError("--slowest counts the failed among all results: leave --failed out.")
     try:
         begin = reading.since(since_) if since_ else 0.0
     except ValueError as error:

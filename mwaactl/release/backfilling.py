@@ -90,6 +90,19 @@ def has_window(environment: Environment, dag_id: str) -> bool:
     return FIRST in (rest.call("GET", f"{runs.path_of(dag_id)}/details").get("params") or {})
 
 
+def check_over_days(environment: Environment, dag_id: str, unpause: bool) -> None:
+    """Look whether one run of `dag_id` can follow over all days, before the days begin.
+
+    Raises Problem when there is no such DAG, when its form has no window, or when it is paused and `unpause` isn't set.
+    """
+    if not has_window(environment, dag_id):
+        raise Problem(
+            f"{dag_id} takes no first and last day.", "`params=project.run_params(window=True)` in its DAG file."
+        )
+    if not unpause:  # otherwise not yet: it would run by its schedule beside the days
+        runs.ready(Rest(environment), dag_id)
+
+
 def conf(days: Days) -> dict[str, Any]:
     """Return the form's fields for `days`."""
     return {FIRST: str(days.first), LAST: str(days.last)}

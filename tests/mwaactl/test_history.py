@@ -58,6 +58,9 @@ def test_an_unknown_node_a_wrong_moment_and_a_missing_bucket_are_said_in_words(f
     assert "Did you mean fct_orders" in done.output
     done = CliRunner().invoke(main, ["history", "-e", "prod", "--since", "yesterday"])
     assert "--since yesterday is no moment" in done.output
+    for arguments in (("--slowest", "--failed"), ("--slowest", "fct_orders")):
+        done = CliRunner().invoke(main, ["history", "-e", "prod", *arguments])
+        assert (done.exit_code, "--slowest" in done.output) == (2, True)
     for key in filled.keys(""):
         filled.s3.delete_object(Bucket=filled.place.bucket, Key=key)
     filled.s3.delete_bucket(Bucket=filled.place.bucket)

@@ -1,10 +1,13 @@
 """backfill: days again, followed to their ends."""
 
+import json
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from mwaactl.commands import backfill as command
 from mwaactl.errors import Problem
 from mwaactl.release import backfilling
 from mwaactl.release.backfilling import Backfill, Days
@@ -130,6 +133,42 @@ def test_a_question_unpauses_nothing(place: Place) -> None:
     with pytest.raises(Problem, match="load is paused"):
         backfilling.start(place.environment, "load", MONTH, 4)
     assert not airflow.unpaused
+
+
+def test_what_is_to_follow_is_looked_at_before_the_days_begin(place: Place) -> None:
+    airflow = Airflow(place, params={"first_day": {}}, paused=True)
+    with pytest.raises(Problem, match="load is paused"):
+        backfilling.check_over_days(place.environment, "load", unpause=False)
+    backfilling.check_over_days(place.environment, "load", unpause=True)
+    assert not airflow.unpaused, "it would run beside the days"
+    Airflow(place)
+    with pytest.raises(Problem, match="load takes no first and last day"):
+        backfilling.check_over_days(place.environment, "load", unpause=True)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_is_done_is_printed_also_if_what_follows_cant_be(
+    place: Place, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    Airflow(place)
+    monkeypatch.setattr(backfilling.runs, "INTERVAL", 0.01)
+    monkeypatch.setattr(command, "environment_of", lambda *_: place.environment)
+    monkeypatch.setattr(backfilling, "check_over_days", lambda *_: None)
+
+    def refuse(*_: Any) -> Any:
+        raise Problem("transform is paused: its run would wait.")
+
+    monkeypatch.setattr(command, "_window", refuse)
+    days = ["--from", "2013-01-01", "--to", "2013-01-31", "--then", "transform"]
+    done = CliRunner().invoke(command.backfill, ["load", "-e", "dev", *days, "--format", form])
+    assert done.exit_code == 1
+    assert "transform is paused" in done.stderr
+    if form == "text":
+        assert "load: 31 of 31 days succeeded" in done.stdout
+    else:
+        told = json.loads(done.stdout)
+        assert not told["succeeded"]
+        assert len(told["steps"][0]["runs"]) == 31
 
 
 def test_one_that_does_not_end_and_a_second_one(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
