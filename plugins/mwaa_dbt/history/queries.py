@@ -17,6 +17,10 @@ from mwaa_dbt.history.record import FAILED
 
 Rows = list[dict[str, Any]]
 _SEEN = "(:dags is null or runs.dag_id in (select value from json_each(:dags)))"
+_SEEN_NODE = (
+    "(:dags is null or exists (select 1 from node_days join runs on runs.id = node_days.run where node = nodes.id and "
+    f"{_SEEN}))"
+)
 _FAILED = f"results.status in {FAILED!r}"
 _PASSED = "and results.status in ('pass', 'success')"
 _RESULT = (
@@ -71,18 +75,20 @@ def run_tries(index: Index, dag_id: str, run_id: str) -> Rows:
     return list(by_id.values())
 
 
-def resolve(index: Index, name: str) -> list[str]:
+def resolve(index: Index, name: str, dags: Collection[str] | None = None) -> list[str]:
     """Return the unique ids of what people call `name`: a unique id, a node's name, or several nodes' name.
 
     Raises:
-        UnknownNodeError: if there never was one.
+        UnknownNodeError: if `dags` never had one. Its names are theirs, too.
     """
+    values = {"name": name, "dags": _json(dags)}
     found = index.rows(
-        "select unique_id from nodes where unique_id = :name or name = :name order by last desc", {"name": name}
+        f"select unique_id from nodes where (unique_id = :name or name = :name) and {_SEEN_NODE} order by last desc",
+        values,
     )
     if found:
         return [row["unique_id"] for row in found]
-    names = [row["name"] for row in index.rows("select distinct name from nodes")]
+    names = [row["name"] for row in index.rows(f"select distinct name from nodes where {_SEEN_NODE}", values)]
     raise UnknownNodeError(name, difflib.get_close_matches(name, names, n=5, cutoff=0.5))
 
 
@@ -90,8 +96,7 @@ def search(index: Index, text: str, dags: Collection[str] | None = None, limit: 
     """Return nodes whose name holds `text`, the latest seen first."""
     return index.rows(
         "select unique_id as node, name, resource_type, last from nodes where instr(lower(name), lower(:text)) and "
-        f"(:dags is null or exists (select 1 from node_days join runs on runs.id = node_days.run where node = nodes.id "
-        f"and {_SEEN})) order by last desc limit :limit",
+        f"{_SEEN_NODE} order by last desc limit :limit",
         {"text": text, "dags": _json(dags), "limit": limit},
     )
 

@@ -80,7 +80,7 @@ def make(keeper: Keeper | None = None) -> FastAPI:
     @app.get("/api/node")
     def node(current: Current, dags: Seen, name: str, days: Days = 90) -> Any:
         try:
-            found = queries.resolve(current, name)
+            found = queries.resolve(current, name, dags)
         except queries.UnknownNodeError as error:
             raise HTTPException(404, {"what": str(error), "near": error.near}) from error
         return queries.results(current, found, dags, time.time() - days * _DAY, limit=5000)
