@@ -22,7 +22,21 @@ log = logging.getLogger(__name__)
 #: Without these a line is none of ours.
 _REQUIRED = {"result_id", "key", "status", "dag_id", "run_id", "try_started_at", "recorded_at"}
 #: Another number makes another file: an index is never converted.
-VERSION = 1
+VERSION = 2
+
+#: What failed in a run in the end: a try that a later one made up for doesn't count. Later by time, because a run that
+#: was deleted and made again begins its numbers anew.
+_COUNT_FAILED = f"""
+update runs set (failed, tests_failed) = (
+    select count(*), coalesce(sum(nodes.resource_type in ('test', 'unit_test')), 0)
+    from results left join nodes on nodes.id = results.node
+    where results.run = ?1 and results.status in {FAILED!r} and results.try in (
+        select id from (
+            select id, row_number() over (partition by task_id, map_index order by started desc, id desc) as back
+            from tries where run = ?1)
+        where back = 1))
+where id = ?1
+"""  # noqa: S608 - nobody's words
 
 _SCHEMA = f"""
 create table if not exists runs (
@@ -132,10 +146,11 @@ class _Adding:
         )
         many(
             "update runs set first = min(coalesce(first, ?2), ?2), last = max(coalesce(last, ?3), ?3), "
-            "results = results + ?4, failed = failed + ?5, tests_failed = tests_failed + ?6, "
-            "seconds = seconds + ?7, release = coalesce(?8, release), target = coalesce(?9, target) where id = ?1",
+            "results = results + ?4, seconds = seconds + ?5, release = coalesce(?6, release), "
+            "target = coalesce(?7, target) where id = ?1",
             [(run, *sums) for run, sums in self._run_sums.items()],
         )
+        many(_COUNT_FAILED, [(run,) for run in self._run_sums])
         return len(rows)
 
     def _row(self, one: dict[str, Any]) -> tuple[Any, ...] | None:
@@ -150,16 +165,10 @@ class _Adding:
         started = _seconds(one.get("started_at")) or begun
         status, failed = one["status"], int(one["status"] in FAILED)
         seconds, worker = one.get("execution_seconds"), one.get("worker_seconds") or 0.0
-        test = one.get("resource_type") in ("test", "unit_test")
-        sums = self._run_sums.setdefault(run, [begun, ended, 0, 0, 0, 0.0, None, None])
+        sums = self._run_sums.setdefault(run, [begun, ended, 0, 0.0, None, None])
         sums[0], sums[1] = min(sums[0], begun), max(sums[1], ended)
-        sums[2], sums[3], sums[4], sums[5] = (
-            sums[2] + 1,
-            sums[3] + failed,
-            sums[4] + (failed and test),
-            sums[5] + worker,
-        )
-        sums[6], sums[7] = one.get("release"), one.get("target")
+        sums[2], sums[3] = sums[2] + 1, sums[3] + worker
+        sums[4], sums[5] = one.get("release"), one.get("target")
         node = None
         if one.get("node"):
             node = self._node(one, started)

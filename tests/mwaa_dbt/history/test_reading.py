@@ -184,6 +184,25 @@ def test_failures_tests_and_costs(store: Store, index: Index) -> None:
     assert queries.failing_tests(index, {"other"}) == []
 
 
+def test_a_run_that_a_later_try_saved_has_no_failures(store: Store, index: Index) -> None:
+    failed = ("model.p.a", 0, 10, "error")
+    loaded(index, store, tried(store.place, *failed), tried(store.place, "test.p.t.1", 0, 4, "fail", command="test"))
+
+    def run() -> tuple[int, int, int]:
+        (one,) = queries.recent_runs(index)
+        return one["results"], one["failed"], one["tests_failed"]
+
+    assert run() == (2, 2, 1)
+    # The later try may be read first, and a run that is made again begins its numbers anew.
+    loaded(index, store, tried(store.place, "model.p.a", 20, 10, number=2))
+    assert run() == (3, 1, 1)
+    loaded(index, store, tried(store.place, "model.p.a", 10, 5, "error", number=3))
+    assert run() == (4, 1, 1)
+    loaded(index, store, tried(store.place, "test.p.t.1", 90, 4, "pass", command="test", number=2))
+    assert run() == (5, 0, 0)
+    assert len(queries.results(index, failed=True)) == 3
+
+
 def test_the_critical_path_follows_dependencies_tests_and_tries(store: Store, index: Index) -> None:
     loaded(
         index,
