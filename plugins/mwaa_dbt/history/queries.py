@@ -126,6 +126,7 @@ def results(
 
 def failing_tests(index: Index, dags: Collection[str] | None = None, since: float = 0.0) -> Rows:
     """Return the tests that failed since then, with their failures, last status, and when they last passed."""
+    # Unary plus: SQLite would read all results in the order of their nodes to group the failed ones.
     # Of each test the latest result, and the latest that passed, are one look into the index of nodes and times.
     latest = (
         "from results join runs on runs.id = results.run where results.node = failing.node "
@@ -135,7 +136,7 @@ def failing_tests(index: Index, dags: Collection[str] | None = None, since: floa
         "with failing as (select results.node, count(*) as failed, max(results.started) as last_failed from results "
         f"join nodes on nodes.id = results.node join runs on runs.id = results.run where {_FAILED} "
         f"and nodes.resource_type in ('test', 'unit_test') and results.started >= :since and {_SEEN} "
-        "group by results.node order by last_failed desc limit 200) "
+        "group by +results.node order by last_failed desc limit 200) "
         "select nodes.unique_id as node, nodes.name, failing.failed, failing.last_failed, "
         f"(select results.started {latest.format(which=_PASSED)}) as last_passed, "
         "results.status, results.failures, results.message, results.started, runs.dag_id, runs.run_id "
