@@ -55,9 +55,10 @@ class Environment:
         self.api = Api(f"http://127.0.0.1:{self.ports['ui']}", timeout=300)
 
     def container(self) -> dict[str, str]:
-        """Return the environment of MWAA's worker container, without AWS."""
+        """Return the environment of MWAA's worker container, without AWS: no credentials, and no search for any."""
         found = components.container_environment(self.layout, "worker", self.venv, self.ports)
-        return {name: value for name, value in found.items() if not name.startswith(("AWS_", "AIRFLOW_CONN_"))}
+        kept = {name: value for name, value in found.items() if not name.startswith(("AWS_", "AIRFLOW_CONN_"))}
+        return {**kept, "AWS_EC2_METADATA_DISABLED": "true"}
 
     def variables(self, exported: dict[str, str]) -> dict[str, str]:
         """Return the environment of Airflow's processes: MWAA's options, but for what one machine or stock needs."""
@@ -67,6 +68,9 @@ class Environment:
             "mwaa_dbt.pool": arms.POOL,
             "mwaa_dbt.dbt_root": str(self.layout.root / "dbt"),
             "mwaa_dbt.slack_conn_id": "",
+            # No bucket: history would write to a stranger's, or look for credentials in each task and find none.
+            "mwaa_dbt.bucket": "",
+            "mwaa_dbt.history": "False",
             # Cosmos' default, which the stock arms profit from; ours doesn't look at it.
             "cosmos.enable_cache_partial_parse": "True",
             "cosmos.cache_dir": str(self.layout.root / "cosmos_cache"),
