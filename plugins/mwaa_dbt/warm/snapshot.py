@@ -172,12 +172,15 @@ def _parse_once(config: dict[str, Any], files: dict[str, Any], venv: dict[str, A
     if not recorded or result.result is None:
         raise RuntimeError("dbt did not parse the project as this version of the warm server expects")
     env = recorded[-1]
-    if secret := env.project_names & set(config["secrets"]):
+    # What a saved parse read it doesn't read again: dbt compares those with os.environ itself (dbt/parser/partial.py).
+    saved = set(result.result.env_vars)
+    if secret := (env.project_names | saved) & set(config["secrets"]):
         raise RuntimeError(f"the project itself (not its profile) reads the secret {', '.join(sorted(secret))}")
+    names = env.names | saved
     counts = {name: count - before.get(name, 0) for name, count in after.items() if count > before.get(name, 0)}
-    values = {name: dict.get(env, name) for name in env.names if name not in config["secrets"]}
+    values = {name: dict.get(env, name) for name in names if name not in config["secrets"]}
     import_commands()
-    return Parsed(config, result.result, files, venv, values, env.names, _words(files_read, reasons), events, counts)
+    return Parsed(config, result.result, files, venv, values, names, _words(files_read, reasons), events, counts)
 
 
 def _words(files_read: list[tuple[int, int]], reasons: list[str]) -> str:

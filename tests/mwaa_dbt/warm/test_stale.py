@@ -12,9 +12,9 @@ from tests.mwaa_dbt.warm.conftest import Zoo
 from tests.mwaa_dbt.warm.processes import servers_of
 
 
-def _served_by(zoo: Zoo) -> int:
+def _served_by(zoo: Zoo, *args: str) -> int:
     before = set(servers_of(zoo))
-    assert zoo.run("run", "--select", "of_env") == 0, zoo.said
+    assert zoo.run("run", "--select", "of_env", *args) == 0, zoo.said
     after = set(servers_of(zoo))
     return (after - before or after).pop()
 
@@ -62,6 +62,21 @@ def test_an_old_project_is_never_served(zoo: Zoo, cause: str, caplog: pytest.Log
     _change(zoo, cause)
     assert _served_by(zoo) != first
     assert "plain" not in caplog.text
+
+
+def test_a_variable_that_only_the_release_s_parse_has_read(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
+    as_released = ("--profile", "zoo", "--target", "dev")
+    first = _served_by(zoo, *as_released)
+    assert "0 of the project's" in caplog.text
+    zoo.env["FLAVOR"] = "sour"
+    assert _served_by(zoo, *as_released) != first
+    assert _compiled(zoo).startswith("select 'sour' as flavor")
+    assert "plain" not in caplog.text
+
+
+def _compiled(zoo: Zoo) -> str:
+    (path,) = (zoo.root / f"target{zoo.runs}" / "compiled").rglob("of_env.sql")
+    return path.read_text()
 
 
 def test_a_changed_virtualenv_is_noticed(zoo: Zoo, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
