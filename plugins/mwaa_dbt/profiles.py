@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -51,13 +53,34 @@ class ConnectionProfileMapping(BaseProfileMapping):
 
     @property
     def profile(self) -> dict[str, Any]:
-        """The profile's target, with ``env_var()`` in place of every secret."""
-        return self.resolved.profile
+        """The profile's target, with ``env_var()`` in place of every secret.
+
+        Raises:
+            ConnectionError: as `resolved`, or if a field's value can't be used.
+        """
+        with _usable(self.resolved):
+            return self.resolved.profile
 
     @property
     def env_vars(self) -> dict[str, str]:
-        """The secrets, by the names that the profile refers to."""
-        return self.resolved.env_vars
+        """The secrets, by the names that the profile refers to. Raises as `profile` does."""
+        with _usable(self.resolved):
+            return self.resolved.env_vars
+
+
+@contextmanager
+def _usable(mapping: BaseProfileMapping) -> Iterator[None]:
+    """Say in words what Cosmos can't make of a connection; the text holds no value of it."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        text = f"A field of the connection {mapping.conn_id!r} has a value that can't be used ({type(error).__name__})."
+        if isinstance(mapping, GoogleCloudServiceAccountDictProfileMapping):
+            text = (
+                f"keyfile_dict of the connection {mapping.conn_id!r} is no service account's key: it must be the JSON "
+                f"object that Google gave, with {' and '.join(mapping.secret_fields)}."
+            )
+        raise ConnectionError(text) from None  # the cause may quote the value
 
 
 def get_connection(conn_id: str) -> Connection:

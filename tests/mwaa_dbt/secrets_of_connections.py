@@ -100,5 +100,11 @@ BAD: dict[str, tuple[str, tuple[str, ...]]] = {
     "no_way_in": (json.dumps(snowflake()), ("says no way to log in", "private_key_content")),
     "half_json": ('{"conn_type": "duckdb", "host": "/data/sec', ("half_json", "JSON", "URI", "docs/connections.md")),
     "prose": ("host=localhost", ("'prose'", "JSON", "URI")),
+    "key_no_json": (json.dumps(bigquery(keyfile_dict="{/data/sec")), ("'key_no_json'", "keyfile_dict", "JSON object")),
+    "key_a_list": (json.dumps(bigquery(keyfile_dict=["/data/sec"])), ("'key_a_list'", "keyfile_dict", "JSON object")),
+    "key_half": (
+        json.dumps(bigquery(keyfile_dict={"private_key": "/data/sec"})),
+        ("'key_half'", "keyfile_dict", "private_key_id"),
+    ),
     "list": ('["duckdb"]', ("'list'", "JSON", "URI")),
 }
