@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -60,6 +60,7 @@ class _Process:
         self._killed = 0  # the last signal of kill()
         self._pid = 0  # of dbt, leader of its session and group, while it runs
         self._ended: Callable[[float], bool] = lambda timeout: True  # waits for dbt's end, says whether it came
+        self._link = -1  # what tells dbt that this process is gone (launcher.die_with), while dbt runs
 
     def run(self, on_line: Callable[[str], None]) -> int:
         self._request.target_path.mkdir(parents=True, exist_ok=True)
@@ -85,14 +86,17 @@ class _Process:
     def _run_warm(self, on_line: Callable[[str], None], limits: Limits) -> int:
         r = self._request
         env = r.environment()
-        link = client.connect(r.venv, r.args, env, r.secrets, r.project_dir, limits, lambda: bool(self._killed))
+        try:
+            link = client.connect(r.venv, r.args, env, r.secrets, r.project_dir, limits, lambda: bool(self._killed))
+        except (OSError, ValueError) as e:  # the folder of the sockets isn't one, a file in it is damaged
+            raise UnservedError(f"it can't be reached: {e}") from e
         with link.socket, _end_of_child(link.greeting["hello"]) as ended, Lines(on_line) as lines:
             link.send({"args": r.arguments(), "env": env, "cwd": str(r.project_dir)}, lines.writing)
             lines.close_writing()
             if link.first:
                 log.info("A warm dbt was started. It read %s.", link.greeting["read"])
             log.info("dbt is warm: forked from the process that holds the parsed project.")
-            self._begin(link.greeting["hello"], lambda timeout: readable(ended, timeout))
+            self._begin(link.greeting["hello"], link.socket.fileno(), lambda timeout: readable(ended, timeout))
             try:
                 lines.relay_until(link.socket.fileno())
                 end = link.message()
@@ -118,15 +122,16 @@ class _Process:
             )
             lines.close_writing()
             with dbt, end_of(dbt) as end:
-                self._begin(dbt.pid, lambda timeout: readable(end, timeout))
+                link = dbt.stdin.fileno() if dbt.stdin else -1
+                self._begin(dbt.pid, link, lambda timeout: readable(end, timeout))
                 try:
                     lines.relay_until(end)
                     return dbt.wait()
                 finally:
                     self._pid = 0
 
-    def _begin(self, pid: int, ended: Callable[[float], bool]) -> None:
-        self._ended, self._pid = ended, pid
+    def _begin(self, pid: int, link: int, ended: Callable[[float], bool]) -> None:
+        self._ended, self._link, self._pid = ended, link, pid
         if self._killed:  # while it was about to start
             self._send(signal.SIGKILL)
 
@@ -134,6 +139,9 @@ class _Process:
         if self._killed:  # a second Ctrl-C would keep dbt from cancelling its queries
             return
         self._killed = signal.SIGINT
+        if self._pid:  # Airflow ends this process 5 s from now; that mustn't be a second Ctrl-C
+            with suppress(OSError):
+                os.write(self._link, b"k")
         for number, patience in ((signal.SIGINT, grace), (signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
             if not self._pid or not self._send(number) or self._ended(patience):
                 return

@@ -43,4 +43,7 @@ class DbtRequest:
         """Return dbt's environment with our defaults and, if it was released, the target's parse of the project."""
         released = self.project_dir / BUILD_FOLDER / parse_name(option(self.args, "--target") or "")
         parse = {"DBT_PARTIAL_PARSE_FILE_PATH": str(released)} if released.is_file() else {}
-        return {**DEFAULTS, **parse, **self.env}
+        defaults = dict(DEFAULTS)
+        if "MWAA_DBT_ALL_ARTIFACTS" in self.env:
+            del defaults["DBT_CACHE_SELECTED_ONLY"]
+        return {**defaults, **parse, **self.env}

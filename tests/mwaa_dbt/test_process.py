@@ -62,6 +62,9 @@ def test_the_caller_s_environment_goes_before_our_defaults(tmp_path: Path, venv:
     assert env["DBT_USE_COLORS"] == "true"
     assert env["DO_NOT_TRACK"] == "1"
     assert "DBT_PARTIAL_PARSE_FILE_PATH" not in env
+    assert env["DBT_CACHE_SELECTED_ONLY"] == "true"
+    everything = request(tmp_path, venv, MWAA_DBT_ALL_ARTIFACTS="1").environment()
+    assert "DBT_CACHE_SELECTED_ONLY" not in everything
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "partial_parse.prod.msgpack").touch()
     released = str(tmp_path / "build" / "partial_parse.prod.msgpack")
@@ -78,7 +81,8 @@ def test_only_what_parsing_depends_on_makes_a_server_another() -> None:
     where = ["--project-dir", "p", "--profiles-dir", "q"]
     arguments = parse_arguments(["run", "--select", "a", "--vars", "{x: 1}", "--target=dev", "--full-refresh", *where])
     assert arguments == ["--vars", "{x: 1}", "--target=dev", *where]
-    for refused in (["deps"], ["source"], [], ["run", "--state=x"], ["build", "--defer"]):
+    inline = ["show", "--inline", "select 1"]
+    for refused in (["deps"], ["source"], [], ["run", "--state=x"], ["build", "--defer"], inline):
         with pytest.raises(UnservedError):
             parse_arguments(refused)
 

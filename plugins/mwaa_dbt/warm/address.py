@@ -19,10 +19,10 @@ def names_file(folder: Path, base: str) -> Path:
 
 
 def read_names(folder: Path, base: str) -> list[str] | None:
-    """Return those names, or None if no server has parsed the project yet."""
+    """Return those names, or None if no server has parsed the project yet, or the file is damaged."""
     try:
         return list(json.loads(names_file(folder, base).read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
 
 

@@ -22,6 +22,7 @@ from mwaa_dbt.warm import address, leftovers, memory
 from mwaa_dbt.warm.identity import Address, UnservedError, locate
 
 PLACEHOLDER = "secret-of-a-task"
+MARK_OF_SECRETS = "DBT_ENV_SECRET"  # dbt's own mark of a secret; it lets only profiles and packages read one
 # Of the server alone: libraries that the adapters import start threads unless told not to.
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 MAX_SERVERS = 8
@@ -97,9 +98,10 @@ def connect(
 
     Raises UnservedError if it doesn't come up, is busy, or the request isn't one for it.
     """
+    secrets = {*secrets, *(name for name in env if name.startswith(MARK_OF_SECRETS))}
     where = locate(venv, args, env, secrets, cwd)
     deadline = time.monotonic() + limits.start
-    patience = time.monotonic() + limits.busy
+    patience = 0.0  # begins with the first "busy": a server that parses isn't
     starts, started = 0, 0.0
     while not cancelled():
         try:
@@ -112,8 +114,10 @@ def connect(
         if connection:
             connection.socket.close()
         busy = connection.greeting.get("busy") if connection else None
-        if busy and time.monotonic() > patience:
-            raise UnservedError(busy)
+        if busy:
+            patience = patience or time.monotonic() + limits.busy
+            if time.monotonic() > patience:
+                raise UnservedError(busy)
         if not busy:
             _raise_failure(where, started)
             if starts < 3 and _start(where, venv, env, secrets, limits):

@@ -25,6 +25,7 @@ PARSE_SWITCHES = {"--warn-error", "--no-warn-error", "--version-check", "--no-ve
 UNSUITED = {
     "--state", "--defer", "--defer-state", "--favor-state", "--no-partial-parse", "--partial-parse-file-diff",
     "--help", "-h", "--version", "--record-timing-info", "-r",
+    "--inline", "--inline-direct",  # a node more than the project has
 }  # fmt: skip
 # Variables that act when a process starts, or are dbt's own options that parsing depends on.
 PROCESS_VARIABLES = {"HOME", "LANG", "LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONHASHSEED", "PYTHONPATH", "TMPDIR"} | {
@@ -103,6 +104,7 @@ def locate(venv: Path, args: Sequence[str], env: Mapping[str, str], secrets: Col
         "code": [p.read_text() for p in sorted(here.glob("*.py"))],
         "venv": str(venv),
         "cwd": str(cwd),
+        "project": str((cwd / project).resolve()),  # a link may lead elsewhere tomorrow
         "arguments": _without(arguments, "--profiles-dir"),
         "profile": address.digest(profile.decode(errors="replace")),
         "env": {n: env[n] for n in PROCESS_VARIABLES if n in env and n not in secrets},

@@ -20,18 +20,24 @@ GRACE = 10.0  # seconds for dbt to cancel its queries once its task is gone
 
 
 def die_with(fd: int) -> None:
-    """End this process and its group when the other end of `fd` closes: first as Ctrl-C would, then at once."""
+    """End this process and its group when the other end of `fd` closes: first as Ctrl-C would, then at once.
+
+    A byte that comes before says that the Ctrl-C has been sent: a second would keep dbt from cancelling its queries.
+    """
 
     def watch() -> None:
+        told = 0.0
         while True:
             select.select([fd], [], [])
             if not os.read(fd, 4096):
                 break
+            told = told or time.monotonic()
         quiet = os.open(os.devnull, os.O_WRONLY)  # nobody reads the lines any more
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(GRACE)
+        if not told:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(max(0.0, (told or time.monotonic()) + GRACE - time.monotonic()))
         os.killpg(0, signal.SIGKILL)
 
     # A name of its own: dbt's threads keep their numbers, which run_results.json shows.

@@ -1,4 +1,4 @@
-"""Takes away what servers that were killed left in the private folder. Standard library only."""
+"""Takes away what servers and tasks that were killed left behind. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import fcntl
 import os
 import shutil
 import socket
+import tempfile
 import time
 from pathlib import Path
 
 OLD = 24 * 3600.0  # seconds after which a configuration that nobody used is forgotten
+WORKSPACE = "mwaa-dbt-"  # how the directory of a task's command begins (operators.py)
+WORKSPACE_OLD = 7 * OLD  # no command runs so long
 
 
 def remove(folder: Path) -> None:
-    """Remove sockets that nobody listens to, unfinished parses, and what is known of configurations of yesterday.
+    """Remove sockets that nobody listens to, unfinished parses, what is known of configurations of yesterday, and the
+    directories of commands of last week.
 
     Whoever starts a server holds its lock, so what is locked is left alone. The locks themselves stay: somebody may be
     about to take one, and they are empty.
@@ -28,6 +32,13 @@ def remove(folder: Path) -> None:
             _remove(folder, path.stem)
         finally:
             os.close(lock)
+    for path in Path(tempfile.gettempdir()).glob(f"{WORKSPACE}*"):
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            continue
+        if found.st_uid == os.getuid() and time.time() - found.st_mtime > WORKSPACE_OLD:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove(folder: Path, base: str) -> None:

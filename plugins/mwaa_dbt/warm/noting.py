@@ -1,6 +1,6 @@
 """Parses a project for a release, and notes what parsing read of the connection (deployed.py). Inside dbt's virtualenv.
 
-    python noting.py NOTE parse --profile shop --target prod ...        (see mwaactl/released_parse.py)
+    python noting.py NOTE parse --profile shop --target prod ...        (see mwaactl/target_parse.py)
 
 Exit status 3: the profile can't be used, which says nothing about the project.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +59,15 @@ def test_a_server_that_starts_keeps_all(folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         leftovers.remove(folder)
     assert names(folder) == before
+
+
+def test_the_directory_of_a_task_killed_long_ago_goes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("mwaa-dbt-killed", "mwaa-dbt-running", "somebody-else-s"):
+        (tmp_path / name / "target").mkdir(parents=True)
+    for name in ("mwaa-dbt-killed", "somebody-else-s"):
+        os.utime(tmp_path / name, (1, 1))
+    leftovers.remove(folder)
+    assert {path.name for path in tmp_path.iterdir()} == {"mwaa-dbt-running", "somebody-else-s"}
