@@ -10,8 +10,8 @@ from mwaactl.errors import Problem
 from mwaactl.release import runs
 from mwaactl.release.rest import Rest
 
-#: A run's first tasks, the last of which leaves others out (mwaa_dbt/left_out.py): they decide again where skipped tasks
-#: are cleared, before those start.
+#: A run's first tasks, the last of which leaves others out (mwaa_dbt/left_out.py): they decide again where skipped
+#: tasks are cleared, before those start.
 DECIDERS = ("select_nodes", "wait_for_turn", "on_run_start", "source_freshness")
 #: Runs whatever happens; if it was skipped, a person (or a time limit) ended the run, and what waited was skipped.
 #: Where the run's form leaves out what comes last it begins early, and fails like whatever ran.
