@@ -101,9 +101,10 @@ def moto_url() -> Iterator[str]:
 def place(tmp_path: Path, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     """A bucket and an environment that nothing was released to, and a project whose DAGs are known without Airflow."""
     import boto3
-    import requests
+    from moto.s3.models import s3_backends
 
-    requests.post(f"{moto_url}/moto-api/reset", timeout=10).raise_for_status()
+    # Moto's own state is the process', which other tests' buckets live in, too: no reset of all of it.
+    s3_backends["123456789012"]["aws"].buckets.pop(BUCKET, None)
     s3 = boto3.client("s3", endpoint_url=moto_url, region_name="eu-central-1")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
