@@ -48,9 +48,9 @@ def test_the_form_adds_one_task_before_everything_and_nothing_else(plain: Path) 
     assert set(with_form.task_ids) - set(stock.task_ids) == set(rendering.FRAME)
     assert rendering.picture(with_form) == rendering.picture(stock)
 
-    # Not only its roots: what a task waits for may be left out of a run.
-    after = {task.task_id for task in with_form.tasks if "on_run_start" in task.upstream_task_ids}
+    after = with_form.get_task("on_run_start").get_flat_relative_ids(upstream=False)
     assert after - set(rendering.FRAME) == set(stock.task_ids)
+    assert with_form.get_task("on_run_start").downstream_task_ids == {task.task_id for task in stock.roots}
     assert [task.task_id for task in with_form.tasks if "select_nodes" in task.upstream_task_ids] == ["on_run_start"]
     # An ephemeral model is an EmptyOperator, which Cosmos gives no arguments.
     dbt_tasks = [task for task in with_form.tasks if getattr(task, "node_ids", ())]
