@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mwaa_dbt.render_manifest import BUILD_FOLDER
 from mwaa_dbt.warm import address, leftovers, memory
 from mwaa_dbt.warm.identity import Address, UnservedError, locate
 
@@ -26,7 +27,7 @@ MARK_OF_SECRETS = "DBT_ENV_SECRET"  # dbt's own mark of a secret; it lets only p
 # Of the server alone: libraries that the adapters import start threads unless told not to.
 NO_THREADS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 MAX_SERVERS = 8
-SERVER_MEMORY = 300 << 20
+SERVER_MEMORY = 300 << 20  # of a server at least; see _memory_of_server
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,21 @@ def _raise_failure(where: Address, started: float) -> None:
         raise UnservedError(f"its server did not start: {why}")
 
 
+def _memory_of_server(project: Path) -> int:
+    """Return the bytes that parsing takes at its peak: measured were 750 MB where manifest.json has 51 MB."""
+    try:
+        size = (project / BUILD_FOLDER / "manifest.json").stat().st_size
+    except OSError:
+        size = 0
+    return max(SERVER_MEMORY, (150 << 20) + 12 * size)
+
+
+def _leave_failure(where: Address, why: str) -> None:
+    draft = where.folder / f"{where.base}.tmp"
+    draft.write_text(why)
+    draft.rename(where.folder / f"{where.base}.failed")
+
+
 def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collection[str], limits: Limits) -> bool:
     """Start a server unless somebody is doing so; say whether this call did."""
     lock = os.open(where.folder / f"{where.base}.lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -161,11 +177,15 @@ def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collecti
                 return False
         except OSError:
             pass
+        if os.fstat(lock).st_size:  # killed while it parsed, else it would have emptied it
+            os.ftruncate(lock, 0)
+            _leave_failure(where, "it ended without a word")
+            return False
         if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS:
             leftovers.remove(where.folder)
             if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS:
                 raise UnservedError(f"{MAX_SERVERS} warm servers run already")
-        if memory.available() < SERVER_MEMORY + limits.memory_reserve:
+        if memory.available() < _memory_of_server(Path(where.config["project_dir"])) + limits.memory_reserve:
             raise UnservedError(f"{memory.available() >> 20} MB of memory are too few for a warm server")
         (where.folder / f"{where.base}.failed").unlink(missing_ok=True)
         clean = {name: PLACEHOLDER if name in secrets else value for name, value in env.items()}
@@ -186,6 +206,7 @@ def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collecti
             start_new_session=True,
             pass_fds=(lock,),  # the server holds the lock until it listens, also if this task dies
         )
+        os.write(lock, b"parsing")  # until the server listens, or says why it can't
         server.communicate(json.dumps(config).encode())
         return True
     except OSError as e:

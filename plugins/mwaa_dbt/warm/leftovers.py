@@ -20,7 +20,7 @@ def remove(folder: Path) -> None:
     directories of commands of last week.
 
     Whoever starts a server holds its lock, so what is locked is left alone. The locks themselves stay: somebody may be
-    about to take one, and they are empty.
+    about to take one, and they are all but empty.
     """
     for path in folder.glob("*.lock"):
         lock = os.open(path, os.O_RDWR)

@@ -195,8 +195,10 @@ def main() -> None:
         draft = failed.with_suffix(".tmp")
         draft.write_text(f"{type(e).__name__}: {e}"[:2000])
         draft.rename(failed)
+        os.ftruncate(config["lock"], 0)
         os._exit(1)
     leftovers.remove(folder)
+    os.ftruncate(config["lock"], 0)
     os.close(config["lock"])  # from here on the socket says that there is a server
     server.serve()
     os._exit(0)

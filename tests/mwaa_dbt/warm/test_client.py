@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,39 @@ def test_patience_begins_with_the_first_busy(folder: Path, monkeypatch: pytest.M
     )
     with pytest.raises(UnservedError, match="full"):
         _connect(folder, Limits(busy=0.5))
+
+
+def test_a_server_that_dies_without_a_word_is_started_once(folder: Path) -> None:
+    """By all the tasks that wait for it."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\necho started >> {folder}/starts\ncat > /dev/null\n(sleep 1; kill -9 $$) & wait\n")
+    python.chmod(0o755)
+    said: list[str] = []
+
+    def task() -> None:
+        with pytest.raises(UnservedError) as caught:
+            _connect(folder, Limits())
+        said.append(str(caught.value))
+
+    tasks = [threading.Thread(target=task) for _ in range(4)]
+    for one in tasks:
+        one.start()
+    for one in tasks:
+        one.join()
+    assert said == ["its server did not start: it ended without a word"] * 4
+    assert (folder / "starts").read_text().split() == ["started"]
+
+
+def test_a_large_project_needs_more_memory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client.memory, "available", lambda: 600 << 20)
+    manifest = folder / "zoo" / "build" / "manifest.json"
+    manifest.parent.mkdir()
+    for size, why in ((10 << 20, "can't be started"), (51 << 20, "too few for a warm server")):
+        with manifest.open("wb") as file:
+            file.truncate(size)
+        with pytest.raises(UnservedError, match=why):
+            _connect(folder, Limits())
 
 
 INTERRUPTED = """
