@@ -137,9 +137,9 @@ sys.path.insert(0, sys.argv[1])
 import launcher
 launcher.GRACE = 1.5
 out = open(sys.argv[2], "a", buffering=1)
-signal.signal(signal.SIGINT, lambda *_: out.write("interrupted "))
+signal.signal(signal.SIGINT, lambda *_: out.write("interrupted\\n"))
 launcher.die_with(0)
-out.write("up ")
+out.write("up\\n")
 while True:
     time.sleep(0.01)
 """
