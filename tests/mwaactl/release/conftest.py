@@ -105,6 +105,7 @@ def place(tmp_path: Path, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Ite
 
     # Moto's own state is the process', which other tests' buckets live in, too: no reset of all of it.
     s3_backends["123456789012"]["aws"].buckets.pop(BUCKET, None)
+    s3_backends.bucket_accounts.pop(BUCKET, None)
     s3 = boto3.client("s3", endpoint_url=moto_url, region_name="eu-central-1")
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
