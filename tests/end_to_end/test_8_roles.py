@@ -36,8 +36,8 @@ def fill(aws: EnforcedAws, environment: LocalEnvironment) -> None:
 def execution_role(environment: LocalEnvironment) -> Iterator[None]:
     """Let tasks be what the environment's start-up script makes them: sessions of dev's execution role."""
     script: Path = environment.source / "startup.sh"
-    before = script.read_text()
-    properties: dict[str, Any] = stacks.resolved("environment", "dev", RawBucketName=BUCKET)["ExecutionRole"]
+    before, bucket = script.read_text(), {"BucketName": BUCKET, "RawBucketName": BUCKET}
+    properties: dict[str, Any] = stacks.resolved("environment", "dev", **bucket)["ExecutionRole"]
     with enforced_aws.running() as aws:
         fill(aws, environment)
         variables = aws.environment(aws.role(properties))
