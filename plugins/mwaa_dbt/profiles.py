@@ -42,13 +42,14 @@ class ConnectionProfileMapping(BaseProfileMapping):
         """Cosmos' mapping for this connection.
 
         Raises:
-            ConnectionError: if the connection is missing, of an unknown type, or lacks a field.
+            ConnectionError: if the connection is missing, of an unknown type, lacks a field or has an unusable one.
             MwaaDbtError: if it can't be had now.
         """
         connection = get_connection(self.conn_id)
         mapping = choose(connection)(self.conn_id, profile_args=self.profile_args)
         mapping._conn = connection  # else Cosmos would ask Secrets Manager once more (cosmos/profiles/base.py, `conn`)
-        _check_fields(mapping)
+        with _usable(mapping):
+            _check_fields(mapping)
         return mapping
 
     @property

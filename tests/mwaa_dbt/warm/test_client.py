@@ -169,7 +169,7 @@ def test_kill_says_so_before_it_interrupts(tmp_path: Path, monkeypatch: pytest.M
     script.write_text(
         "import os, signal, sys\n"
         "os.set_blocking(0, False)\n"
-        "def interrupted(*_):\n    print('told' if os.read(0, 9) else 'gone', flush=True)\n    os._exit(7)\n"
+        "def interrupted(*_):\n    os.write(1, b'told\\n' if os.read(0, 9) else b'gone\\n')\n    os._exit(7)\n"
         "signal.signal(2, interrupted)\nprint('up', flush=True)\nsignal.pause()\n"
     )
     monkeypatch.setattr(process, "LAUNCHER", script)
