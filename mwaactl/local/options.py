@@ -99,8 +99,9 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "mwaa_dbt.raw_bucket": BUCKET,
         "mwaa_dbt.bucket": BUCKET,
         "cosmos.dbt_docs_projects": json.dumps({"flights": {"dir": f"s3://{BUCKET}/mwaactl/docs/flights"}}),
-        # Nobody waits here for hours, nor five minutes for the end of a task whose process is gone.
-        "scheduler.task_instance_heartbeat_timeout": "90",
+        # What a scheduler that was killed left running is looked for every five minutes.
+        "scheduler.orphaned_tasks_check_interval": "40",
+        # Nobody waits here for hours.
         "mwaa_dbt.lock_poll": "3",
         "mwaa_dbt.lock_grace": "12",
     }
