@@ -17,7 +17,8 @@ from tests.local_environment import LocalEnvironment
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 DAY = "2013-01-05"
-SELECT = {"select": "stg_flights"}
+# The test compares with a fact table that this day is not in.
+SELECT = {"select": "stg_flights", "exclude": "assert_flights_match_what_is_loaded"}
 
 
 def fill(aws: EnforcedAws, environment: LocalEnvironment) -> None:
