@@ -1,7 +1,12 @@
-"""S3 that goes away: a proxy that stops carrying."""
+"""An AWS that goes away: a proxy that stops carrying."""
 
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mwaactl.local.state import read_json
+from tests.local_environment import LocalEnvironment
 
 
 class Door:
@@ -38,3 +43,19 @@ class Door:
             pass
         for one in (source, sink):
             one.close()
+
+
+@contextmanager
+def door_to(environment: LocalEnvironment, service: str, results: str = "/no result ever closes it") -> Iterator[Door]:
+    """Let Airflow's processes reach `service`, e.g. S3, through a door, for a while."""
+    made = Door(read_json(environment.layout.state_file)["ports"]["aws"], results)
+    script = environment.source / "startup.sh"
+    before = script.read_text()
+    script.write_text(f"export AWS_ENDPOINT_URL_{service}=http://127.0.0.1:{made.port}\n{before}")
+    try:
+        environment.up()
+        yield made
+    finally:
+        made.open = True
+        script.write_text(before)
+        environment.up()

@@ -14,7 +14,7 @@ from mwaactl.local import follow
 from mwaactl.local.layout import BUCKET
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
-from tests.end_to_end.s3_door import Door
+from tests.end_to_end.s3_door import Door, door_to
 from tests.end_to_end.support import (
     JUST_QUICK,
     NOT_YET,
@@ -113,15 +113,8 @@ def test_slack_down_in_the_middle_of_a_run_and_the_alert_comes_late(environment:
 @pytest.fixture
 def secrets_manager(environment: LocalEnvironment, green: Demo) -> Iterator[Door]:
     """Let Airflow's processes reach Secrets Manager through a door."""
-    made = Door(read_json(environment.layout.state_file)["ports"]["aws"], "/no result ever closes it")
-    script = environment.source / "startup.sh"
-    before = script.read_text()
-    script.write_text(f"export AWS_ENDPOINT_URL_SECRETS_MANAGER=http://127.0.0.1:{made.port}\n{before}")
-    environment.up()
-    yield made
-    made.open = True
-    script.write_text(before)
-    environment.up()
+    with door_to(environment, "SECRETS_MANAGER") as door:
+        yield door
 
 
 def begun(environment: LocalEnvironment) -> str:

@@ -22,7 +22,7 @@ from mwaactl.local.follow import Run
 from mwaactl.local.layout import BUCKET, REPOSITORY
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
-from tests.end_to_end.s3_door import Door
+from tests.end_to_end.s3_door import Door, door_to
 from tests.end_to_end.support import (
     NOT_YET,
     QUICK,
@@ -206,15 +206,8 @@ def test_a_model_that_is_gone_keeps_its_past(environment: LocalEnvironment, gone
 @pytest.fixture
 def door(environment: LocalEnvironment, green: Demo) -> Iterator[Door]:
     """Let tasks reach S3 through a door."""
-    made = Door(read_json(environment.layout.state_file)["ports"]["aws"], f"/{BUCKET}/{PLACE.results}")
-    script: Path = environment.source / "startup.sh"
-    before = script.read_text()
-    script.write_text(f"export AWS_ENDPOINT_URL_S3=http://127.0.0.1:{made.port}\n{before}")
-    environment.up()
-    yield made
-    made.open = True
-    script.write_text(before)
-    environment.up()
+    with door_to(environment, "S3", f"/{BUCKET}/{PLACE.results}") as made:
+        yield made
 
 
 def waiting(environment: LocalEnvironment, endpoint: str = "") -> list[Path]:
