@@ -119,8 +119,13 @@ def _fetch(environment: Environment, folder: Path) -> bool:
                 f"s3://{environment.bucket}/{environment.key(PLUGINS)} can't be read: {error}",
                 "Release again, or allow s3:GetObject on it.",
             ) from error
-        with zipfile.ZipFile(archive) as opened:
-            opened.extractall(folder.with_name(f"{folder.name}-plugins"))
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                opened.extractall(folder.with_name(f"{folder.name}-plugins"))
+        except zipfile.BadZipFile as error:
+            raise Problem(
+                f"s3://{environment.bucket}/{environment.key(PLUGINS)} can't be unpacked: {error}", "Release again."
+            ) from error
     return bool(keys)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from mwaactl.ci import dag_changes
 from mwaactl.environments import Environment
+from mwaactl.errors import Problem
 from mwaactl.local import options
 from tests import projects
 from tests.mwaactl.ci.production import put_release
@@ -48,3 +51,14 @@ def test_a_release_without_a_record_is_said(new_environment: Callable[[str], Env
     assert "configuration options of here" in note
     assert "no release r1" in note
     assert (found.added, found.removed) == ([], [])
+
+
+def test_plugins_that_can_not_be_unpacked_are_said(
+    new_environment: Callable[[str], Environment], tmp_path: Path
+) -> None:
+    environment, source = new_environment("broken-bucket"), tmp_path / "source"
+    projects.write(source, FILES)
+    put_release(environment, source, "r1")
+    environment.client("s3").put_object(Bucket=environment.bucket, Key="plugins.zip", Body=b"no zip")
+    with pytest.raises(Problem, match=r"(?s)plugins\.zip can't be unpacked.*Release again"):
+        dag_changes.between(environment, source, tmp_path / "1", {})
