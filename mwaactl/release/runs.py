@@ -97,20 +97,7 @@ def trigger(
         body |= {"data_interval_start": interval[0], "data_interval_end": interval[1]}
         body["logical_date"] = logical_date or interval[0]
     try:
-        try:
-            rest.call("POST", f"{path}/dagRuns", body=body)
-        except RestError as error:
-            if error.status != 409:
-                raise
-            if rest.call("GET", f"{path}/dagRuns", {"run_id_pattern": run_id, "limit": 1})["dag_runs"]:
-                return run_id
-            if not interval or logical_date:
-                raise
-            # Two runs of one logical date are refused: the interval run again gets another moment of the same day.
-            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-            first = datetime.fromisoformat(interval[0].replace("Z", "+00:00"))
-            body["logical_date"] = (first + (datetime.now(UTC) - midnight)).isoformat()
-            rest.call("POST", f"{path}/dagRuns", body=body)
+        _post(rest, f"{path}/dagRuns", body, again=bool(interval and not logical_date))
     except Problem as error:
         if isinstance(error, RestError) and not error.temporary:
             raise Problem(f"{dag_id} refused the run: {error.what}", "Correct the parameters (--conf).") from error
@@ -121,6 +108,26 @@ def trigger(
             f"Look before you start another: `mwaactl wait {dag_id} {run_id} -e {environment.name}`.",
         ) from error
     return run_id
+
+
+def _post(rest: Rest, path: str, body: dict[str, Any], again: bool) -> None:
+    """Start the run that `body` describes; where its date is taken and it may run `again`, with another one.
+
+    Airflow refuses two runs of one logical date: the interval is run again under another moment of the same day.
+    """
+    try:
+        rest.call("POST", path, body=body)
+    except RestError as error:
+        if error.status != 409:
+            raise
+        if rest.call("GET", path, {"run_id_pattern": body["dag_run_id"], "limit": 1})["dag_runs"]:
+            return  # sent twice, after a lost answer
+        if not again:
+            raise
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        first = datetime.fromisoformat(body["logical_date"].replace("Z", "+00:00"))
+        moment = (first + (datetime.now(UTC) - midnight)).isoformat()
+        rest.call("POST", path, body={**body, "logical_date": moment})
 
 
 def ready(rest: Rest, dag_id: str, unpause: bool = False) -> str:
