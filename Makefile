@@ -50,7 +50,7 @@ else
 	exit $$status
 endif
 
-bench: setup ## measure what a dbt task costs, 25 minutes; a part: make bench ARGS="--sizes 10,100 --arms noop,ours"
+bench: setup ## measure what a dbt task costs, 50 minutes; a part: make bench ARGS="--sizes 10,100 --arms noop,ours"
 	@$(BIN)/python -m bench --document $(ARGS)
 
 bench-quick: setup ## the same in a short form, under 5 minutes

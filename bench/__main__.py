@@ -35,7 +35,7 @@ def arguments(line: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sizes", help=f"models of the projects (default: {','.join(map(str, SIZES))}; quick: 10,100)")
     parser.add_argument("--arms", help=f"default: {','.join(arms.ARMS)}; quick: noop,ours,local")
     parser.add_argument("--sections", help=f"default: {','.join(SECTIONS)}; quick: all but cold_start")
-    parser.add_argument("--minutes", type=float, help="begin no further run after so long (default: 23; quick: 4)")
+    parser.add_argument("--minutes", type=float, help="begin no further run after so long (default: 45; quick: 4)")
     parser.add_argument("--quick", action="store_true", help="a short form for every day, kept in .local/bench only")
     parser.add_argument(
         "--document", action="store_true", help="put the tables into docs/benchmarks.md, if all was measured"
@@ -59,7 +59,7 @@ def plan(options: argparse.Namespace) -> Plan:
     sections = _chosen(
         options.sections, tuple(s for s in SECTIONS if not quick or s != "cold_start"), SECTIONS, "section"
     )
-    return Plan(sorted(map(int, sizes)), chosen, sections, options.minutes or (4 if quick else 23), quick)
+    return Plan(sorted(map(int, sizes)), chosen, sections, options.minutes or (4 if quick else 45), quick)
 
 
 def main() -> int:

@@ -23,12 +23,11 @@ class ParseFailed(Exception):
 def jobs(dags: Path, sizes: list[int], wanted: list[str], samples: int) -> list[dict[str, Any]]:
     """Return what to parse, interleaved: `mode` dag (as the DAG processor) and task (as a worker for one task).
 
-    At 5,000 models fewer samples are taken, and what is the same in both modes is parsed once for a task.
+    At 5,000 models what is the same in both modes is parsed once for a task.
     """
     found = []
     for size in sizes:
-        rounds = samples if size <= 1000 else max(1, samples * 3 // 5)
-        for number in range(rounds):
+        for number in range(samples):
             for arm, mode in [(arm, mode) for arm in ARMS if arm in wanted for mode in ("dag", "task")]:
                 if mode == "task" and arm != "ours" and size > 1000 and number:
                     continue

@@ -90,12 +90,12 @@ class Session:
             with dbt_task.workspace() as work:
                 model = projects.name(size, 1, 0)
                 wanted = dbt_task.request(venv, folder, profiles, model, work / "work")
-                repetitions = {"warm": 10, "dbt": 1 if self.plan.quick else 3, "plain": 1}
+                repetitions = {"warm": 10, "dbt": 1 if self.plan.quick else 5, "plain": 1 if self.plan.quick else 5}
                 first = dbt_task.timed(wanted, "warm")
                 self.results.add("task", {"size": size, **first, "way": "first"})
                 for number in range(10):
                     for way, times in repetitions.items():
-                        if number < (times if size <= 1000 or way == "warm" else times - 1):
+                        if number < times:
                             parsed = folder / "target" / "partial_parse.msgpack"
                             found = dbt_task.timed(replace(wanted, target_path=work / f"{way}{number}"), way, parsed)
                             self.results.add("task", {"size": size, **found})

@@ -163,6 +163,21 @@ def _leave_failure(where: Address, why: str) -> None:
     draft.rename(where.folder / f"{where.base}.failed")
 
 
+def _make_room(where: Address, limits: Limits) -> None:
+    """Raise UnservedError where one more server is too much; the one unused for longest then makes room for the next.
+
+    Windows are variables, so each day of a backfill has a server of its own: without this, eight days that are over
+    would keep the ninth from one.
+    """
+    if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS:
+        leftovers.remove(where.folder)
+        if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS and not leftovers.give_up_one(where.folder):
+            raise UnservedError(f"{MAX_SERVERS} warm servers are in use")
+    if memory.available() < _memory_of_server(Path(where.config["project_dir"])) + limits.memory_reserve:
+        leftovers.give_up_one(where.folder)  # ends within seconds: too late for this task
+        raise UnservedError(f"{memory.available() >> 20} MB of memory are too few for a warm server")
+
+
 def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collection[str], limits: Limits) -> bool:
     """Start a server unless somebody is doing so; say whether this call did."""
     lock = os.open(where.folder / f"{where.base}.lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -181,12 +196,7 @@ def _start(where: Address, venv: Path, env: Mapping[str, str], secrets: Collecti
             os.ftruncate(lock, 0)
             _leave_failure(where, "it ended without a word")
             return False
-        if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS:
-            leftovers.remove(where.folder)
-            if len(list(where.folder.glob("*.sock"))) >= MAX_SERVERS:
-                raise UnservedError(f"{MAX_SERVERS} warm servers run already")
-        if memory.available() < _memory_of_server(Path(where.config["project_dir"])) + limits.memory_reserve:
-            raise UnservedError(f"{memory.available() >> 20} MB of memory are too few for a warm server")
+        _make_room(where, limits)
         (where.folder / f"{where.base}.failed").unlink(missing_ok=True)
         clean = {name: PLACEHOLDER if name in secrets else value for name, value in env.items()}
         config = {

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+UNUSED = 30.0  # seconds without a request after which a server may be given up for another
 OLD = 24 * 3600.0  # seconds after which a configuration that nobody used is forgotten
 WORKSPACE = "mwaa-dbt-"  # how the directory of a task's command begins (operators.py)
 WORKSPACE_OLD = 7 * OLD  # no command runs so long
@@ -39,6 +40,24 @@ def remove(folder: Path) -> None:
             continue
         if found.st_uid == os.getuid() and time.time() - found.st_mtime > WORKSPACE_OLD:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def give_up_one(folder: Path) -> bool:
+    """Have the server that was asked for longest ago end, if that is `UNUSED` seconds ago; say whether there was one.
+
+    Only its socket is removed: a server without one ends (server.py), and so do its children, each with its command.
+    """
+    found = []
+    for path in folder.glob("*.sock"):
+        try:
+            found.append((path.stat().st_mtime, path))
+        except FileNotFoundError:
+            continue
+    asked, oldest = min(found, default=(time.time(), folder))
+    if time.time() - asked < UNUSED:
+        return False
+    oldest.unlink(missing_ok=True)
+    return True
 
 
 def _remove(folder: Path, base: str) -> None:

@@ -27,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
             return _refuse(request, "busy", full)
         self.recent.append(time.monotonic())
         self.last_request = time.monotonic()
+        with suppress(FileNotFoundError):
+            os.utime(str(self.server_address))  # leftovers.give_up_one reads it
         return True
 
     def _full(self) -> str:
@@ -89,18 +92,25 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
 
     def end(self) -> None:
         """Take no more requests. Children that run go on: they need nothing of this process."""
-        path = Path(str(self.server_address))
-        if not self.ended and path.exists() and path.stat().st_ino == self.inode:
-            path.unlink()
+        if not self.ended and self._is_here():
+            Path(str(self.server_address)).unlink()
         self.server_close()
         self.ended = True
 
+    def _is_here(self) -> bool:
+        """Whether the socket still is where clients look for it: it was given up if not (leftovers.give_up_one)."""
+        try:
+            return Path(str(self.server_address)).stat().st_ino == self.inode
+        except FileNotFoundError:
+            return False
+
     def serve(self) -> None:
-        """Serve until nobody has asked for the configured idle time, or the project has changed."""
+        """Serve until nobody has asked for the configured idle time, the project has changed, or it is given up."""
         while not self.ended:
             self.handle_request()
             self.collect_children()
-            if not self.active_children and time.monotonic() - self.last_request > self.config["idle"]:
+            unused = time.monotonic() - self.last_request > self.config["idle"]
+            if (unused and not self.active_children) or not self._is_here():
                 self.end()
 
     def server_close(self) -> None:

@@ -1,4 +1,4 @@
-"""Many nodes fail at once, each in a process of its own: one thread, of bounded size, with everything counted."""
+"""Many nodes fail at once, in processes side by side: one thread, of bounded size, with everything counted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ def _fail(number: int) -> None:
 
 
 def in_processes(count: int, at_once: int) -> None:
-    """Let `count` tasks fail, each in a process of its own, `at_once` at a time."""
-    fork = multiprocessing.get_context("fork")
-    with fork.Pool(at_once, maxtasksperchild=1) as pool:
+    """Let `count` tasks fail, `at_once` at a time, each of these in a process of its own."""
+    with multiprocessing.get_context("fork").Pool(at_once) as pool:
         pool.map(_fail, range(count), chunksize=1)
 
 

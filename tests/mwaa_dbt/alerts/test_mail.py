@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mwaactl.local import aws, sink
-from tests.mwaa_dbt.alerts.conftest import free_port
 from tests.mwaa_dbt.alerts.support import RUN, Slack, end, fail
+from tests.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("bucket")
 

@@ -15,8 +15,9 @@ from mwaa_dbt import alerts
 from mwaa_dbt.alerts import mail, mail_refusals, slack
 from slack_sdk.errors import SlackApiError
 
-from tests.mwaa_dbt.alerts.conftest import by_token, free_port
+from tests.mwaa_dbt.alerts.conftest import by_token
 from tests.mwaa_dbt.alerts.support import Slack, context, end, fail, failed, task
+from tests.ports import free_port
 
 BAD, GOOD = "bad@example.com", "good@example.com"
 Refuse = Callable[[str, str], None]

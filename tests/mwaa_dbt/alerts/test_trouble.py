@@ -14,8 +14,9 @@ from mwaa_dbt.alerts.event import RunKey
 from mwaa_dbt.alerts.store import Store
 
 from mwaactl.local import sink
-from tests.mwaa_dbt.alerts.conftest import by_token, by_webhook, free_port
+from tests.mwaa_dbt.alerts.conftest import by_token, by_webhook
 from tests.mwaa_dbt.alerts.support import DAG, RUN, Slack, end, fail
+from tests.ports import free_port
 
 Keys = Callable[[], list[str]]
 AWAY = "could not be sent through the connection 'slack'"

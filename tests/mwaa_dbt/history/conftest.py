@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from mwaa_dbt.history.place import Place
 
 from mwaactl.local import aws
 from mwaactl.local.layout import REGION
+from tests.ports import free_port
 
 FORM = {"select": None, "exclude": None, "full_refresh": False, "target": "dev", "vars": None}
 
@@ -58,9 +58,7 @@ class Store:
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[tuple[int, list[Any]]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     servers = [aws.start(port)]
     yield port, servers
     servers.pop().stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,29 @@ def test_a_command_gives_the_same_both_ways(
     assert "manifest.json" not in warm_[2]
     assert "graph_summary.json" not in warm_[2]
     assert _files(shared_zoo.project) == before
+
+
+@pytest.mark.parametrize("name", ["build several", "build failing", "snapshot"])
+def test_dbts_own_executable_gives_the_same(shared_zoo: Zoo, name: str, tmp_path: Path) -> None:
+    status, args = COMMANDS[name]
+    untouched, target = tmp_path / "untouched.duckdb", tmp_path / "target"
+    shutil.copy(shared_zoo.warehouse, untouched)
+    assert shared_zoo.run(*args) == status
+    ours = _tables(shared_zoo.warehouse), _results(shared_zoo.root / f"target{shared_zoo.runs}")
+    shutil.copy(untouched, shared_zoo.warehouse)
+    where = ["--project-dir", shared_zoo.project, "--profiles-dir", shared_zoo.root, "--target-path", target]
+    command = [shared_zoo.venv / "bin" / "dbt", *args, *where, "--log-path", target]
+    dbt = subprocess.run(command, env=shared_zoo.env, cwd=shared_zoo.project, stdout=subprocess.PIPE)
+    assert dbt.returncode == status, dbt.stdout.decode()
+    assert (_tables(shared_zoo.warehouse), _results(target)) == ours
+    shutil.copy(untouched, shared_zoo.warehouse)
+
+
+def _results(target: Path) -> dict[str, tuple[object, ...]]:
+    results = json.loads((target / "run_results.json").read_text())["results"]
+    assert results
+    told = ("status", "failures", "relation_name", "compiled_code")
+    return {one["unique_id"]: tuple(one[name] for name in told) for one in results}
 
 
 def _tables(warehouse: Path) -> dict[str, int]:

@@ -10,8 +10,9 @@ from dataclasses import replace
 import psutil
 import pytest
 from mwaa_dbt.process import Limits
+from mwaa_dbt.warm import client
 
-from tests.mwaa_dbt.warm.conftest import Zoo, processes_of, servers, wait_for
+from tests.mwaa_dbt.warm.conftest import Zoo, folder, processes_of, servers, wait_for
 from tests.mwaa_dbt.warm.processes import SLOW, children, servers_of
 
 
@@ -73,6 +74,23 @@ def test_too_little_memory_starts_no_server(zoo: Zoo, caplog: pytest.LogCaptureF
     zoo.limits = replace(zoo.limits, memory_reserve=1 << 50)
     assert zoo.run("ls") == 0
     assert "too few for a warm server" in caplog.text
+
+
+def test_where_there_are_servers_enough_the_one_unused_for_longest_makes_room(
+    zoo: Zoo, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = set(servers())
+    monkeypatch.setattr(client, "MAX_SERVERS", len(others) + 1)
+    assert zoo.run("ls") == 0
+    (first,) = set(servers()) - others
+    assert zoo.run("ls", "--vars", "{day: 1}") == 0
+    assert "warm servers are in use" in caplog.text
+    (socket,) = (path for path in folder().glob("*.sock") if path.stat().st_mtime > time.time() - 120)
+    os.utime(socket, (1, 1))
+    caplog.clear()
+    assert zoo.run("ls", "--vars", "{day: 1}") == 0
+    assert "dbt is warm" in caplog.text
+    wait_for(lambda: not psutil.pid_exists(first))
 
 
 def test_a_project_that_can_t_be_parsed_runs_plain(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:

@@ -64,6 +64,14 @@ def test_an_old_project_is_never_served(zoo: Zoo, cause: str, caplog: pytest.Log
     assert "plain" not in caplog.text
 
 
+def test_other_variables_and_another_target_have_a_parse_of_their_own(zoo: Zoo) -> None:
+    as_ever, sweet = _served_by(zoo), _served_by(zoo, "--vars", "{flavor: sweet}")
+    other = _served_by(zoo, "--target", "other")
+    assert len({as_ever, sweet, other}) == 3
+    assert "elsewhere" in _compiled(zoo)
+    assert _served_by(zoo) == as_ever, "whose server is still there"
+
+
 def test_a_variable_that_only_the_release_s_parse_has_read(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
     as_released = ("--profile", "zoo", "--target", "dev")
     first = _served_by(zoo, *as_released)

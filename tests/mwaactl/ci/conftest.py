@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,19 +10,29 @@ import pytest
 from mwaactl.environments import Environment
 from mwaactl.local import aws
 from mwaactl.local.layout import REGION
+from tests import ports
 from tests.mwaactl.ci import production
 from tests.mwaactl.ci.production import Production
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """Moto's address, with AWS credentials in the environment as CI has them."""
-    server = aws.start(0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "ci")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "ci")
-        yield f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    server.stop()
+    """Moto's address, with AWS credentials in the environment as CI has them.
+
+    A process of its own: what moto holds is its process', and other tests' `mock_aws` empties that of this one.
+    """
+    port = ports.free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        ports.wait_for(port)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "ci")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "ci")
+            yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 @pytest.fixture(scope="session")

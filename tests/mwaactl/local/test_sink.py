@@ -2,7 +2,6 @@
 
 import json
 import smtplib
-import socket
 import urllib.error
 import urllib.request
 from email.message import EmailMessage
@@ -13,19 +12,13 @@ from slack_sdk import WebClient, WebhookClient
 from slack_sdk.errors import SlackApiError
 
 from mwaactl.local import sink
-
-
-def free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, int]:
     path = tmp_path_factory.mktemp("sink") / "messages.jsonl"
-    slack, mail = free(), free()
+    slack, mail = free_port(), free_port()
     sink.start(path, slack, mail)
     return path, slack, mail
 

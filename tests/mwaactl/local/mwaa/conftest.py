@@ -1,6 +1,5 @@
 """MWAA's endpoint with moto's S3 behind it, as boto3 sees both. No Airflow runs here: an HTTP server stands for it."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,17 +14,7 @@ from mwaactl.local import aws, bucket, services
 from mwaactl.local.layout import BUCKET, NAME, REGION, REPOSITORY, Layout
 from mwaactl.local.mwaa.cli import Runner
 from mwaactl.local.mwaa.record import EnvironmentRecord
-
-
-def free_ports(*names: str) -> dict[str, int]:
-    """Return a free port for each name."""
-    sockets = [socket.socket() for _ in names]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    found = {name: int(one.getsockname()[1]) for name, one in zip(names, sockets, strict=True)}
-    for one in sockets:
-        one.close()
-    return found
+from tests.ports import free_ports
 
 
 @dataclass
@@ -55,7 +44,8 @@ class Endpoint:
 
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
-    ports = free_ports("ui", "aws", "mwaa", "slack", "mail")
+    names = ("ui", "aws", "mwaa", "slack", "mail")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     moto = aws.start(ports["aws"])
     s3 = aws.client("s3", ports["aws"])
     bucket.create(s3)
