@@ -95,7 +95,8 @@ def overrides(layout: Layout, ports: dict[str, int]) -> dict[str, str]:
         "usage_data_collection.enabled": "False",
         # DuckDB takes one writing process at a time: a pool of one slot queues its tasks.
         "mwaa_dbt.pool": WAREHOUSE_POOL,
-        "mwaa_dbt.retry_delay": "2",
+        # Longer than the dbt of a killed task may hold the warehouse's file (plugins/mwaa_dbt/warm/launcher.py, GRACE).
+        "mwaa_dbt.retry_delay": "12",
         "mwaa_dbt.raw_bucket": BUCKET,
         "mwaa_dbt.bucket": BUCKET,
         "cosmos.dbt_docs_projects": json.dumps({"flights": {"dir": f"s3://{BUCKET}/mwaactl/docs/flights"}}),

@@ -29,6 +29,9 @@ OPTIONS: dict[str, Option] = {
     "warm": Option("True", "keep one dbt process per project warm on each worker and fork it per task"),
     "task_scope": Option("True", "a worker that parses a DAG file for one task builds that task only"),
     "lean": Option("True", "make and connect operators without what Cosmos and Airflow repeat for every task"),
+    "preload": Option(
+        "True", "a worker imports once what its tasks would each import again (plugins/preload_plugin.py)"
+    ),
     "artifacts": Option(
         "needed",
         "what a dbt task writes: `needed` (run_results.json and the node's SQL) or `all` that dbt would, for callbacks "

@@ -73,6 +73,11 @@ def lean() -> bool:
     return switch("lean")
 
 
+def preload() -> bool:
+    """Return whether workers import ahead of their tasks what these would import (preload.py)."""
+    return switch("preload")
+
+
 def artifacts() -> str:
     """Return what a dbt task writes: ``needed`` or ``all``.
 
