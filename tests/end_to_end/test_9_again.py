@@ -14,7 +14,6 @@ from mwaactl.local.follow import Run
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
     JUST_QUICK,
-    NOT_YET,
     QUICK_TASK,
     TRANSFORM,
     alerts_of,
@@ -44,7 +43,6 @@ def path(run_id: str) -> str:
     return f"/dags/{TRANSFORM}/dagRuns/{quote(run_id, safe='')}"
 
 
-@NOT_YET
 def test_a_busy_warehouse_is_tried_again_after_a_pause(environment: LocalEnvironment, green: Demo) -> None:
     file = environment.layout.warehouse / "flights_dev.duckdb"
     python = dbt_venv.ensure(print) / "bin" / "python"
@@ -140,7 +138,6 @@ def backfill(environment: LocalEnvironment, dag_id: str, *arguments: str) -> Any
     return as_json(done)
 
 
-@NOT_YET
 def test_days_again_in_one_command_twice_and_out_of_order(environment: LocalEnvironment, green: Demo) -> None:
     def paused() -> list[str]:
         """As a person would before days are loaded again, so that not each of them is transformed by itself."""
@@ -168,7 +165,6 @@ def test_days_again_in_one_command_twice_and_out_of_order(environment: LocalEnvi
     assert environment.query(DAYS) == wanted
 
 
-@NOT_YET
 def test_a_window_that_ends_before_it_starts_is_refused_in_words(environment: LocalEnvironment, green: Demo) -> None:
     done = environment.mwaactl("backfill", "flights_load", "--from", "2013-02-01", "--to", "2013-01-01")
     assert done.returncode == 2
@@ -181,7 +177,6 @@ def test_a_window_that_ends_before_it_starts_is_refused_in_words(environment: Lo
     assert "refused the backfill" in done.stderr
 
 
-@NOT_YET
 def test_init_tells_of_its_success(environment: LocalEnvironment, green: Demo) -> None:
     run = environment.run("flights_init", {"target": "dev"})
     assert succeeded(run)

@@ -17,7 +17,6 @@ from tests.end_to_end.conftest import Demo
 from tests.end_to_end.s3_door import Door, door_to
 from tests.end_to_end.support import (
     JUST_QUICK,
-    NOT_YET,
     QUICK,
     QUICK_TASK,
     TRANSFORM,
@@ -125,7 +124,6 @@ def begun(environment: LocalEnvironment) -> str:
     return run_id
 
 
-@NOT_YET
 def test_secrets_manager_down_in_the_middle_of_a_run(environment: LocalEnvironment, secrets_manager: Door) -> None:
     run_id = begun(environment)
     secrets_manager.open = False

@@ -15,7 +15,7 @@ from mwaactl.local.api import ApiError
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.lock_probe import LEFT, PROBE, RIGHT, WAIT, Probe
-from tests.end_to_end.support import JUST_QUICK, NOT_YET, TRANSFORM, instance, records, states, until, words
+from tests.end_to_end.support import JUST_QUICK, TRANSFORM, instance, records, states, until, words
 from tests.local_environment import LocalEnvironment
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
@@ -149,7 +149,6 @@ def load_production(environment: LocalEnvironment) -> None:
             database.execute(f"create or replace table raw.{name} as from dev.dev_raw.{name}")
 
 
-@NOT_YET
 def test_init_and_transform_started_in_the_same_second(environment: LocalEnvironment, green: Demo) -> None:
     load_production(environment)
     started = time.time()

@@ -138,10 +138,12 @@ def test_a_release_that_breaks_is_told_and_rolled_back_by_hand(
 ) -> None:
     path = environment.source / "dags" / "flights_load.py"
     good = path.read_text()
-    path.write_text("raise ValueError('broken')\n")
-    broken = job("release", "release")
-    assert not broken.run(REPOSITORY)
+    path.write_text("from airflow.sdk import DAG\n\nraise ValueError('broken')\n")
+    try:
+        broken = job("release", "release")
+        assert not broken.run(REPOSITORY)
+    finally:
+        path.write_text(good)
     assert "broken" in "".join(broken.output)
     assert "failed" in said(environment)[-1]["text"]
-    path.write_text(good)
     green_job(job("rollback", "rollback"))
