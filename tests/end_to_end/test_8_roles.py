@@ -11,12 +11,11 @@ from mwaactl.landing import write_landing
 from mwaactl.local import secrets
 from mwaactl.local.layout import BUCKET, REPOSITORY
 from mwaactl.local.state import read_json
-from tests.end_to_end.support import NOT_YET
 from tests.infra import enforced_aws, stacks
 from tests.infra.enforced_aws import EnforcedAws
 from tests.local_environment import LocalEnvironment
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800), NOT_YET]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 DAY = "2013-01-05"
 # The test compares with a fact table that this day is not in.
 SELECT = {"select": "stg_flights", "exclude": "assert_flights_match_what_is_loaded"}

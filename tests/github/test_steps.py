@@ -13,13 +13,12 @@ from mwaactl.local import follow, sink
 from mwaactl.local.layout import REPOSITORY
 from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo, green  # noqa: F401 - a fixture
-from tests.end_to_end.support import NOT_YET
 from tests.github.workflows import Job
 from tests.local_environment import LocalEnvironment
 from tests.mwaactl.ci_notes import github_server
 from tests.mwaactl.ci_notes.github_server import TOKEN, GitHub
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800), NOT_YET]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
 NUMBER = 7
 CHECK_MD = REPOSITORY / ".local" / "check.md"
 #: What the conditions of steps are worth: whether a step before has failed, files that are there.

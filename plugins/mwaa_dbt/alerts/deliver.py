@@ -189,7 +189,11 @@ def _tell(claim: Claim, store: Store, ways: list[Courier]) -> bool:
             claim.doc.get("failed", {}).pop(name, None)
     if pending:
         claim.save()
-        store.delete(one.key for one in pending)
+        try:
+            store.delete(one.key for one in pending)
+        except StoreError as error:  # the claim remembers what was told
+            log.warning("What was told can't be taken out of the bucket; it isn't told again: %s", error)
+            return True
     return False
 
 

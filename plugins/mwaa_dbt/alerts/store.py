@@ -108,10 +108,12 @@ class Store:
         return str(answer["ETag"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects at `keys`."""
+        """Delete the objects at `keys`. Raises StoreError if one of them stays."""
         names = [{"Key": self.prefix + key} for key in keys]
         for first in range(0, len(names), 1000):
-            self._call("delete_objects", Delete={"Objects": names[first : first + 1000], "Quiet": True})
+            answer = self._call("delete_objects", Delete={"Objects": names[first : first + 1000], "Quiet": True})
+            for left in answer.get("Errors", ()):  # refused one by one, in an answer that is none of an error
+                raise StoreError(f"s3://{self.bucket}/{left.get('Key')} can't be deleted: {left.get('Message')}")
 
     def _list(self, prefix: str) -> list[str]:
         keys: list[str] = []

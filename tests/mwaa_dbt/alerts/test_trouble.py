@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from mwaa_dbt.alerts import deliver, text, thread
@@ -159,6 +160,24 @@ def test_the_bucket_is_away(
     end({"a": "success"}, run_id="green")
     assert "Nobody hears how this run ended: it succeeded" in caplog.text
     assert len(slack.messages) == 2
+
+
+def test_what_cant_be_taken_out_of_the_bucket_is_told_once(
+    slack: Slack, bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """S3 refuses the keys of a batch one by one, in an answer that is a success otherwise."""
+    call = Store._call
+
+    def refused(self: Store, method: str, **arguments: Any) -> Any:
+        errors = {"Errors": [{"Key": "k", "Code": "AccessDenied", "Message": "Access Denied"}]}
+        return errors if method == "delete_objects" else call(self, method, **arguments)
+
+    monkeypatch.setattr(Store, "_call", refused)
+    fail("a")
+    fail("b")
+    assert len(slack.heads) == 1
+    assert "can't be deleted: Access Denied" in caplog.text
+    assert caplog.text.count("Alert sent") == 2, "once for each, not again and again"
 
 
 def test_the_bucket_goes_away_after_the_end_is_kept(

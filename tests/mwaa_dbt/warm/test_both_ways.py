@@ -130,8 +130,8 @@ def _tables(warehouse: Path) -> dict[str, int]:
 
 
 def test_parse_warnings_are_said_by_every_warm_run(shared_zoo: Zoo) -> None:
-    for _ in range(2):
-        assert shared_zoo.run("run", "--select", "warned") == 0
+    for _ in range(2):  # a target that the release has no parse of: the server's own parse warns
+        assert shared_zoo.run("run", "--select", "warned", "--target", "other") == 0
         assert sum("nobody" in line for line in shared_zoo.said) == 1
 
 
