@@ -40,13 +40,13 @@ down: setup ## stop the local environment; nothing of it is left running
 
 # What the tests of a file share is made once, so they stay together; end-to-end tests share one environment and come by
 # themselves, one after another.
-test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"
+test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"; without those of minutes: make test LONG=no
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@status=0; \
 	$(BIN)/pytest -n 2 --dist loadfile -m "not end_to_end" || status=$$?; \
-	$(BIN)/pytest -m end_to_end || status=$$?; \
+	$(BIN)/pytest -m "end_to_end$(if $(filter no,$(LONG)), and not long)" || status=$$?; \
 	exit $$status
 endif
 

@@ -15,7 +15,7 @@ from tests.infra import enforced_aws, stacks
 from tests.infra.enforced_aws import EnforcedAws
 from tests.local_environment import LocalEnvironment
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long, pytest.mark.timeout(1800)]
 DAY = "2013-01-05"
 # The test compares with a fact table that this day is not in.
 SELECT = {"select": "stg_flights", "exclude": "assert_flights_match_what_is_loaded"}

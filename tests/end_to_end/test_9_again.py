@@ -138,6 +138,7 @@ def backfill(environment: LocalEnvironment, dag_id: str, *arguments: str) -> Any
     return as_json(done)
 
 
+@pytest.mark.long
 def test_days_again_in_one_command_twice_and_out_of_order(environment: LocalEnvironment, green: Demo) -> None:
     def paused() -> list[str]:
         """As a person would before days are loaded again, so that not each of them is transformed by itself."""

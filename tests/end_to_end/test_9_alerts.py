@@ -124,6 +124,7 @@ def begun(environment: LocalEnvironment) -> str:
     return run_id
 
 
+@pytest.mark.long
 def test_secrets_manager_down_in_the_middle_of_a_run(environment: LocalEnvironment, secrets_manager: Door) -> None:
     run_id = begun(environment)
     secrets_manager.open = False

@@ -130,6 +130,7 @@ def test_below_a_stale_source_nothing_runs_until_it_is_loaded(environment: Local
     assert ran(loaded) == FIRST | rest | {stale, shared}
 
 
+@pytest.mark.long
 def test_hooks_once_around_a_run_in_which_a_model_fails(environment: LocalEnvironment, green: Demo) -> None:
     changes = {
         "dbt/flights/dbt_project.yml": lambda text: text + HOOKS,

@@ -149,6 +149,7 @@ def load_production(environment: LocalEnvironment) -> None:
             database.execute(f"create or replace table raw.{name} as from dev.dev_raw.{name}")
 
 
+@pytest.mark.long
 def test_init_and_transform_started_in_the_same_second(environment: LocalEnvironment, green: Demo) -> None:
     load_production(environment)
     started = time.time()

@@ -158,6 +158,7 @@ def test_a_task_that_a_person_ends_is_kept_as_killed(environment: LocalEnvironme
     until(lambda: not dbt_commands(environment), limit=60)
 
 
+@pytest.mark.long
 def test_a_killed_worker_and_a_killed_scheduler_lose_nothing(environment: LocalEnvironment, gone: str) -> None:
     """Every try of the task ends without a word; what comes next on the worker says so of each."""
     run_id = at_work(environment)
@@ -212,6 +213,7 @@ def waiting(environment: LocalEnvironment, endpoint: str = "") -> list[Path]:
         return sorted(spool.folder(PLACE, endpoint).glob("*.jsonl"))
 
 
+@pytest.mark.long
 def test_s3_goes_away_in_the_middle_of_a_run(environment: LocalEnvironment, door: Door) -> None:
     endpoint = f"http://127.0.0.1:{door.port}"
     run_id = environment.start(TRANSFORM, {"select": "routes airlines carrier_days"})

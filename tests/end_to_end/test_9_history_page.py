@@ -6,6 +6,7 @@ With UPDATE_SCREENSHOTS=1 the picture in docs/images is taken anew.
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from tests.end_to_end import test_7_browser
@@ -71,6 +72,7 @@ def test_a_node_over_time_by_its_name_and_near_ones_of_a_wrong_name(page: Page, 
     expect(frame.get_by_role("row").filter(has_text=re.compile(r"^\w+\s*model")).first).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_test_that_fails_and_a_model_that_is_gone(environment: LocalEnvironment, page: Page, green: Demo) -> None:
     """One of each, released for one run and taken back."""
     marts = environment.source / "dbt" / "flights" / "models" / "marts"

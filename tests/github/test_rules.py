@@ -14,6 +14,7 @@ _PINNED = re.compile(r"uses: (?P<action>[\w-]+/[\w./-]+)@(?P<hash>[0-9a-f]{40}) 
 OTHERS = {
     "make setup": "brings mwaactl",
     ".ci/run": "brings what a new machine lacks, then make lint test",
+    'make test ARGS="-m long"': "the tests that .ci/run leaves to the night",
     'command -v chromium || sudo ln -s "$(command -v google-chrome)" /usr/bin/chromium': "the runner's browser",
 }
 ALLOWED = {"contents": "read", "id-token": "write", "pull-requests": "write"}

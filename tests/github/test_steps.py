@@ -18,7 +18,7 @@ from tests.local_environment import LocalEnvironment
 from tests.mwaactl.ci_notes import github_server
 from tests.mwaactl.ci_notes.github_server import TOKEN, GitHub
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.long, pytest.mark.timeout(1800)]
 NUMBER = 7
 CHECK_MD = REPOSITORY / ".local" / "check.md"
 #: What the conditions of steps are worth: whether a step before has failed, files that are there.
