@@ -29,10 +29,10 @@ print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))
 HEAVY = ("mwaa_dbt", "cosmos", "boto3", "botocore", "requests", "urllib3", "s3transfer", "cryptography")
 
 
-def modules(tmp_path: Path, *command: str, **more: str) -> tuple[set[str], set[str]]:
+def modules(tmp_path: Path, built: Path, *command: str, **more: str) -> tuple[set[str], set[str]]:
     """Return the modules that `command` has once Airflow is imported, and those that parsing the DAGs adds."""
     dags = REPOSITORY / "dags"
-    env = airflow_process.environment(tmp_path / "airflow", dags, REPOSITORY / "dbt")
+    env = airflow_process.environment(tmp_path / "airflow", dags, built)
     env |= {"AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"), "AIRFLOW__CORE__LAZY_LOAD_PLUGINS": "False"}
     script = f"import sys; sys.path[0] = {str(dags)!r}\n{PARSE}"
     done = subprocess.run(
@@ -50,14 +50,16 @@ def heavy(found: set[str]) -> set[str]:
     return {name for name in found if name.split(".")[0] in HEAVY}
 
 
-def test_a_parse_in_a_fork_of_a_worker_imports_nothing_heavy(tmp_path: Path) -> None:
-    before, after = modules(tmp_path, "/usr/local/bin/airflow", "celery", "worker")
+def test_a_parse_in_a_fork_of_a_worker_imports_nothing_heavy(tmp_path: Path, built: Path) -> None:
+    before, after = modules(tmp_path, built, "/usr/local/bin/airflow", "celery", "worker")
     assert set(preload.MODULES) <= before
     assert heavy(after) == set()
 
 
-def test_switched_off_nothing_is_imported_ahead(tmp_path: Path) -> None:
-    before, after = modules(tmp_path, "/usr/local/bin/airflow", "celery", "worker", AIRFLOW__MWAA_DBT__PRELOAD="False")
+def test_switched_off_nothing_is_imported_ahead(tmp_path: Path, built: Path) -> None:
+    before, after = modules(
+        tmp_path, built, "/usr/local/bin/airflow", "celery", "worker", AIRFLOW__MWAA_DBT__PRELOAD="False"
+    )
     assert "mwaa_dbt.project" not in before
     assert "mwaa_dbt.project" in after
 
