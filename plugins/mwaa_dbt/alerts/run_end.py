@@ -47,10 +47,10 @@ def tell(context: Mapping[str, Any], with_summary: bool = False) -> None:
         return
     try:
         result = deliver.patiently(run.key, store, deadline) if word.left else deliver.Result.TOLD
-        store.delete(one.key for one in word.warnings)
         state.keep(store, run.key, run.states, word.heard, word.notes)
         if result is not deliver.Result.LEFT:
             deliver.sweep(store, deadline)
+        store.delete(one.key for one in word.warnings)  # last: where S3 refuses it, nothing else is lost
     except StoreError as error:
         log.error("The alerts' bucket is away; what it holds is told later: %s", error)
 
