@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from mwaa_dbt import preload
 
 from mwaactl.local.layout import REPOSITORY
@@ -62,6 +63,11 @@ def test_switched_off_nothing_is_imported_ahead(tmp_path: Path, built: Path) -> 
     )
     assert "mwaa_dbt.project" not in before
     assert "mwaa_dbt.project" in after
+
+
+def test_environments_load_plugins_before_they_fork() -> None:
+    options = yaml.safe_load((REPOSITORY / "infra" / "configuration-options.yaml").read_text())
+    assert options["core.lazy_load_plugins"] == "False", "or nothing is imported ahead"
 
 
 @pytest.mark.parametrize(
