@@ -104,7 +104,7 @@ def test_a_green_runs_results_are_kept_once(environment: LocalEnvironment, green
     assert (routes["dag_id"], routes["target"], routes["run_type"]) == (TRANSFORM, "dev", "asset_triggered")
     sql = environment.client("s3").get_object(Bucket=BUCKET, Key=PLACE.sql(routes["compiled_sql"]))["Body"].read()
     assert b"select" in sql
-    (told,) = [one for one in asked(environment) if one["run_id"] == green.transform.run_id]
+    (told,) = [one for one in asked(environment, "--limit", "1000") if one["run_id"] == green.transform.run_id]
     assert (told["results"], told["failed"]) == (len(results), 0)
 
 

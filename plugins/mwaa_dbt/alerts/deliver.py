@@ -106,9 +106,6 @@ def deliver(run: RunKey, store: Store, deadline: float) -> Result:
             raise
         _give_up(claim)
         if left:
-            log.warning(
-                "What could not be sent is kept in the bucket, and is sent later, at the latest with a run's end."
-            )
             return Result.LEFT
         if not store.pending(run, "failed", "ended"):
             return Result.TOLD
@@ -183,6 +180,7 @@ def _tell(claim: Claim, store: Store, ways: list[Courier]) -> bool:
             raise partly
 
     if _each(ways, tell):
+        log.warning("What could not be sent is kept in the bucket, and is sent later, at the latest with a run's end.")
         return True
     for ending in endings:
         for name in ending.mended:
