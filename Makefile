@@ -38,17 +38,8 @@ messages: setup ## what Slack and the mail server received
 down: setup ## stop the local environment; nothing of it is left running
 	@$(MWAACTL) local down $(ARGS)
 
-# What the tests of a file share is made once, so they stay together; end-to-end tests share one environment and come by
-# themselves, one after another.
 test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"; without those of minutes: make test LONG=no
-ifdef ARGS
-	@$(BIN)/pytest $(ARGS)
-else
-	@status=0; \
-	$(BIN)/pytest -n 2 --dist loadfile -m "not end_to_end" || status=$$?; \
-	$(BIN)/pytest -m "end_to_end$(if $(filter no,$(LONG)), and not long)" || status=$$?; \
-	exit $$status
-endif
+	@$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests $(if $(filter no,$(LONG)),--no-long))
 
 bench: setup ## measure what a dbt task costs, 50 minutes; a part: make bench ARGS="--sizes 10,100 --arms noop,ours"
 	@$(BIN)/python -m bench --document $(ARGS)
