@@ -1,4 +1,4 @@
-"""Imports ahead of tasks (mwaa_dbt/preload.py), in those of Airflow's processes that fork them.
+"""What the processes of Airflow get that fork tasks: imports made ahead, and a look at the right moment.
 
 Airflow imports this file in every component, with Airflow itself where `core.lazy_load_plugins` is False.
 """
@@ -6,13 +6,16 @@ Airflow imports this file in every component, with Airflow itself where `core.la
 import sys
 
 from airflow.plugins_manager import AirflowPlugin
-from mwaa_dbt import preload, settings
+from mwaa_dbt import preload, prompt_end, settings
 
-if settings.preload() and preload.forks(sys.argv):
-    preload.load()
+if preload.forks(sys.argv):
+    if settings.preload():
+        preload.load()
+    if settings.prompt_end():
+        prompt_end.install()
 
 
-class Preload(AirflowPlugin):
+class Worker(AirflowPlugin):
     """Adds nothing to Airflow: the import is all."""
 
-    name = "mwaa_dbt_preload"
+    name = "mwaa_dbt_worker"

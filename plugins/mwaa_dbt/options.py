@@ -30,7 +30,10 @@ OPTIONS: dict[str, Option] = {
     "task_scope": Option("True", "a worker that parses a DAG file for one task builds that task only"),
     "lean": Option("True", "make and connect operators without what Cosmos and Airflow repeat for every task"),
     "preload": Option(
-        "True", "a worker imports once what its tasks would each import again (plugins/preload_plugin.py)"
+        "True", "a worker imports once what its tasks would each import again (plugins/worker_plugin.py)"
+    ),
+    "prompt_end": Option(
+        "True", "a worker notices at once that a task's process has ended, not five seconds later (prompt_end.py)"
     ),
     "artifacts": Option(
         "needed",

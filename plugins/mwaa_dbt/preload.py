@@ -2,7 +2,7 @@
 
 A Celery worker, the LocalExecutor's scheduler and the DAG processor fork a process per task or per file
 (airflow/sdk/execution_time/supervisor.py, `WatchedSubprocess.start`; airflow/dag_processing/processor.py). What is
-imported before the fork costs neither time nor, as pages are shared, memory afterwards. plugins/preload_plugin.py calls
+imported before the fork costs neither time nor, as pages are shared, memory afterwards. plugins/worker_plugin.py calls
 this while Airflow itself is imported, where `core.lazy_load_plugins` is False.
 """
 

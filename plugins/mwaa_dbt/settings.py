@@ -78,6 +78,11 @@ def preload() -> bool:
     return switch("preload")
 
 
+def prompt_end() -> bool:
+    """Return whether workers notice at once that a task's process has ended (prompt_end.py)."""
+    return switch("prompt_end")
+
+
 def artifacts() -> str:
     """Return what a dbt task writes: ``needed`` or ``all``.
 

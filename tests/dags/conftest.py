@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,30 +15,8 @@ from typing import Any
 import pytest
 
 from mwaactl import manifest
-from mwaactl.local import image
 from mwaactl.local.layout import REPOSITORY
-from tests import airflow_process
-
-PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?P<extra>\[.*\])?==(?P<version>[^\s;]+)")
-
-
-def pins(path: Path) -> dict[str, str]:
-    """Return the packages that the file at `path` pins, by normalised name."""
-    found = (PINNED.match(line) for line in path.read_text().splitlines())
-    return {re.sub(r"[-_.]+", "-", one["name"]).lower(): one["version"] for one in found if one}
-
-
-def requirements_for(version: str, folder: Path) -> Path:
-    """Return requirements.txt for an older image: without the pins that its constraints contradict."""
-    constraints = pins(image.IMAGES / version / "constraints.txt")
-    lines = []
-    for line in (REPOSITORY / "requirements.txt").read_text().splitlines():
-        pin = PINNED.match(line)
-        free = pin and pin["name"] in constraints and constraints[pin["name"]] != pin["version"]
-        lines.append(f"{pin['name']}{pin['extra'] or ''}" if pin and free else line)
-    path = folder / f"requirements-{version}.txt"
-    path.write_text("\n".join(lines) + "\n")
-    return path
+from tests import airflow_images, airflow_process
 
 
 @pytest.fixture(scope="session")
@@ -68,14 +45,7 @@ def parsed(dags_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     def parse(version: str | None) -> dict[str, Any]:
         if version not in answers:
             folder = tmp_path_factory.mktemp("parse")
-            python = sys.executable
-            if version:
-                venvs = REPOSITORY / ".local" / "venvs"
-                venvs.mkdir(parents=True, exist_ok=True)
-                with (venvs / f"{version}.lock").open("w") as lock:
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-                    venv = image.environment(venvs, version, requirements_for(version, folder), print)
-                python = str(venv / "bin" / "python")
+            python = airflow_images.python(version) if version else sys.executable
             answers[version] = probe(python, folder, dags_folder)
         return answers[version]
 

@@ -13,7 +13,8 @@ import pytest
 
 from mwaactl.local import image
 from mwaactl.local.layout import AIRFLOW_VERSION, REPOSITORY
-from tests.dags.conftest import pins, probe
+from tests.airflow_images import pins
+from tests.dags.conftest import probe
 
 OLDER = ("3.2.1", "3.0.6")
 #: Every DAG and the number of its tasks. Changes with each dbt node; say so in the pull request.
