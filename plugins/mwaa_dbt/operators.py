@@ -21,7 +21,9 @@ from cosmos.operators.virtualenv import DbtVirtualenvBaseOperator
 
 from mwaa_dbt import alerts, errors, left_out, results, settings
 from mwaa_dbt.compat import AirflowSkipException
-from mwaa_dbt.errors import ConfigurationError
+from mwaa_dbt.errors import ConfigurationError, MwaaDbtError
+from mwaa_dbt.exclusion import ends
+from mwaa_dbt.exclusion.tasks import Guard
 from mwaa_dbt.history import task as history
 from mwaa_dbt.lean import LeanOperator
 from mwaa_dbt.process import DbtProcess, DbtRequest, start
@@ -67,6 +69,7 @@ class PrebuiltVirtualenv(LeanOperator):
         self.hooks = hooks
         self._resolve = resolve
         self._process: DbtProcess | None = None
+        self._at_rest = True  # nothing of dbt works: not yet, or it has ended by itself
         self._recording: history.Recording | None = None
 
     def execute(self, context: Context, **kwargs: Any) -> Any:
@@ -79,8 +82,13 @@ class PrebuiltVirtualenv(LeanOperator):
         """
         form = RunForm.of_run(context, settings.target())
         self.follow(form, left_out.nodes(self.node_ids, context))
-        # Past DbtVirtualenvBaseOperator, which would log the result and delete temporary virtualenvs.
-        return super(DbtVirtualenvBaseOperator, self).execute(context, **kwargs)
+        try:
+            # Past DbtVirtualenvBaseOperator, which would log the result and delete temporary virtualenvs.
+            return super(DbtVirtualenvBaseOperator, self).execute(context, **kwargs)
+        except MwaaDbtError:
+            if self._at_rest and isinstance(self._pre_execute_hook, Guard):
+                ends.say(context)
+            raise
 
     def follow(self, form: RunForm, without: Collection[str] = ()) -> None:
         """Let the run's `form` decide on full refresh, vars, target and nodes; those in `without` don't run."""
@@ -170,7 +178,9 @@ class PrebuiltVirtualenv(LeanOperator):
             self.log.info("%s", line)
 
         self._process = start(request, warm=settings.warm())
+        self._at_rest = False
         exit_code = self._process.run(on_line)
+        self._at_rest = exit_code >= 0  # killed, it may have left processes that aren't dead yet
         return results.Outcome(exit_code, results.read(request.target_path), tail.lines())
 
     def _keep(self, workspace: str, context: Context) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.bases.sensor import BaseSensorOperator
 
 from mwaa_dbt.compat import AirflowFailException
-from mwaa_dbt.exclusion import turn
+from mwaa_dbt.exclusion import ends, turn
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,7 +23,7 @@ class Outcome(BaseSensorOperator):
     are skipped at once, and a node that fails before them would pass for a success. It holds no slot while it waits.
 
     Args:
-        lock: the DAG's lock, if it has one: the next run may have it at once when all has ended well.
+        lock: the DAG's lock, if it has one: the next run may have it at once when all has ended by itself.
     """
 
     ui_color = "#e8f7e4"
@@ -50,8 +50,8 @@ class Outcome(BaseSensorOperator):
             return False
         failed = sorted(task_id for task_id, state in states.items() if state in _FAILED)
         causes = [task_id for task_id in failed if states[task_id] == "failed"] or failed
+        if self.lock and ends.all_said(ti, (task_id for task_id in failed if states[task_id] == "failed")):
+            turn.finish(self.lock, context)
         if failed:
             raise AirflowFailException(f"{len(causes)} failed: {', '.join(causes[:20])}. Clear them when it is mended.")
-        if self.lock:
-            turn.finish(self.lock, context)
         return True

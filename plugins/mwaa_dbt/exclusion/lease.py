@@ -26,7 +26,7 @@ class Holder:
     """The run that may work.
 
     `era` changes whenever the run starts anew or something in it is cleared. `finished`: its last task found all others
-    ended well. `ended`: when a waiting run first saw that it doesn't work any more.
+    ended by themselves. `ended`: when a waiting run first saw that it doesn't work any more.
     """
 
     run: Run
@@ -138,7 +138,7 @@ def decide(lease: Lease, me: Run, era: str, now: float, patience: Patience, hold
 
 
 def finish(lease: Lease, me: Run, era: str) -> Lease | None:
-    """Return the lease after the last task of `me` found all others ended well; None: it isn't `me`'s to finish."""
+    """Return the lease after the last task of `me` found the others ended by themselves; None: it isn't `me`'s."""
     holder = lease.holder
     if holder is None or holder.run != me or holder.era != era or holder.finished or holder.ended is not None:
         return None

@@ -131,7 +131,7 @@ def first_look(context: Context) -> datetime:
 
 
 def finish(lock: str, context: Context) -> None:
-    """Say in the lease that all tasks of the run have ended well, so that the next run needs no grace.
+    """Say in the lease that all tasks of the run have ended by themselves, so that the next run needs no grace.
 
     Not after something in it was cleared: the process of the earlier try may not be dead yet.
     """
