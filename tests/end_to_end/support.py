@@ -19,6 +19,11 @@ TRANSFORM = "flights_transform"
 QUICK = "aircraft_models"
 QUICK_TASK = "marts.aircraft_models_run"
 JUST_QUICK = {"select": QUICK, "freshness": False}
+#: A model with minutes of work for DuckDB, on one core; nothing but an interruption ends it sooner.
+ENDLESS = """
+{{ config(pre_hook='set threads = 1') }}
+select count(*) as n from range(10000000) a, range(10000000) b where a.range + b.range = -1
+"""
 #: What every run of TRANSFORM begins with.
 FIRST = {"select_nodes", "wait_for_turn", "source_freshness"}
 

@@ -7,6 +7,7 @@ import pytest
 from mwaactl.local import follow
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.support import (
+    ENDLESS,
     JUST_QUICK,
     QUICK,
     QUICK_TASK,
@@ -23,9 +24,6 @@ from tests.end_to_end.support import (
 from tests.local_environment import LocalEnvironment
 
 pytestmark = pytest.mark.end_to_end
-
-#: Minutes of work for DuckDB; nothing but an interruption ends it sooner.
-ENDLESS = "\nselect count(*) as n from range(10000000) a, range(10000000) b where a.range + b.range = -1\n"
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.s3_door import Door, door_to
 from tests.end_to_end.support import (
+    ENDLESS,
     JUST_QUICK,
     QUICK,
     QUICK_TASK,
@@ -39,8 +40,6 @@ pytestmark = pytest.mark.end_to_end
 
 UNKNOWN = {"conn_type": "oracle", "host": "nowhere"}  # makes tasks fail at once, and without a retry
 OTHER_TASK = "marts.routes.run"
-#: Minutes of work for DuckDB; nothing but a kill ends it sooner.
-ENDLESS = "\nselect count(*) as n from range(10000000) a, range(10000000) b where a.range + b.range = -1\n"
 
 
 @contextmanager

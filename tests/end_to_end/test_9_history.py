@@ -24,6 +24,7 @@ from mwaactl.local.state import read_json
 from tests.end_to_end.conftest import Demo
 from tests.end_to_end.s3_door import Door, door_to
 from tests.end_to_end.support import (
+    ENDLESS,
     QUICK,
     QUICK_TASK,
     TRANSFORM,
@@ -38,7 +39,7 @@ from tests.end_to_end.support import (
     until,
     words,
 )
-from tests.end_to_end.test_9_alerts import ENDLESS, UNKNOWN, task_processes
+from tests.end_to_end.test_9_alerts import UNKNOWN, task_processes
 from tests.local_environment import LocalEnvironment
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1800)]

@@ -25,8 +25,8 @@ PROFILES = """\
 zoo:
   target: dev
   outputs:
-    dev: {type: duckdb, path: "{{ env_var('WAREHOUSE') }}", schema: main, threads: 1}
-    other: {type: duckdb, path: "{{ env_var('WAREHOUSE') }}", schema: elsewhere, threads: 1}
+    dev: {type: duckdb, path: "{{ env_var('WAREHOUSE') }}", schema: main, threads: 1, settings: {threads: 1}}
+    other: {type: duckdb, path: "{{ env_var('WAREHOUSE') }}", schema: elsewhere, threads: 1, settings: {threads: 1}}
 """
 #: As operators ask: then the release's parse is used, and a server starts in half the time.
 AS_RELEASED = {"--profile": "zoo", "--target": "dev"}

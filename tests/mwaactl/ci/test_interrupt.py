@@ -31,9 +31,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from mwaactl.cli import main
 main()
 """
-#: Says that it has begun, then takes minutes.
+#: Says that it has begun, then takes minutes of one core.
 ENDLESS = """
-    {{ config(materialized='table', pre_hook="copy (select 1 as one) to '" ~ env_var('SHOP_BEGAN') ~ "'") }}
+    {{ config(
+        materialized='table',
+        pre_hook=["set threads = 1", "copy (select 1 as one) to '" ~ env_var('SHOP_BEGAN') ~ "'"],
+    ) }}
     select sum(range) as amount from range(10000000000000)
     """
 
