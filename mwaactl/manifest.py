@@ -115,15 +115,27 @@ def build(
 
 def _is_fresh(render_manifest: Path, wanted: str, targets: Sequence[str] = ()) -> bool:
     build_dir = render_manifest.parent
-    parses = [build_dir / render.parse_name(target) for target in targets]
-    if not all(part.is_file() for parse in parses for part in (parse, parse.with_suffix(".json"))):
-        return False
-    if not (build_dir / MANIFEST).is_file():
-        return False
     try:
-        return bool(json.loads(render_manifest.read_text())["metadata"]["fingerprint"] == wanted)
-    except (OSError, ValueError, KeyError):
+        made_of = json.loads(render_manifest.read_text())["metadata"]["fingerprint"]
+        # What a full disk or a broken copy leaves ends anywhere; dbt's manifest is one JSON object.
+        whole = _last_byte(build_dir / MANIFEST) == b"}"
+    except (OSError, ValueError, KeyError, TypeError):
         return False
+    return bool(made_of == wanted) and whole and all(_has_parse(build_dir, target) for target in targets)
+
+
+def _has_parse(build_dir: Path, target: str) -> bool:
+    parse = build_dir / render.parse_name(target)
+    try:
+        return bool(json.loads(parse.with_suffix(".json").read_text())["size"] == parse.stat().st_size)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read()
 
 
 def _dbt_version(venv: Path) -> str:
@@ -180,7 +192,7 @@ def _parse_others(venv: Path, project_dir: Path, targets: Sequence[str], told: T
     """Parse for each of `targets` that has no parse yet."""
     build_dir = project_dir / render.BUILD_FOLDER
     for target in targets:
-        if (build_dir / render.parse_name(target)).is_file():
+        if _has_parse(build_dir, target):
             continue
         told(f"Parsing {project_dir.name} for the target {target}")
         with tempfile.TemporaryDirectory(prefix="mwaactl-") as folder:
@@ -193,8 +205,10 @@ def _parse_others(venv: Path, project_dir: Path, targets: Sequence[str], told: T
 
 def _keep_parse(made: target_parse.Made, build_dir: Path) -> None:
     kept = build_dir / render.parse_name(made.target)
-    _replace(kept.with_suffix(".json"), made.note.read_bytes())
-    _replace(kept, made.parse.read_bytes())
+    content = made.parse.read_bytes()
+    note = {**json.loads(made.note.read_text()), "size": len(content)}
+    _replace(kept.with_suffix(".json"), json.dumps(note).encode())
+    _replace(kept, content)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -19,6 +19,17 @@ class ApiError(Problem):
         self.status = status
 
 
+class Unanswered(Problem):
+    """Airflow gave no answer: `refused` where nobody listens, else it took too long (or the connection broke)."""
+
+    def __init__(self, url: str, error: OSError) -> None:
+        super().__init__(
+            f"Airflow at {url} does not answer: {error}", "See `make status` and `make logs`.", NOT_RUNNING
+        )
+        reason = getattr(error, "reason", error)
+        self.refused = isinstance(reason, ConnectionRefusedError)
+
+
 class Api:
     """Airflow at `url`, as the admin that everybody is in a local environment."""
 
@@ -70,9 +81,7 @@ class Api:
         try:
             status, content = self.send(method, path, body)
         except OSError as error:
-            raise Problem(
-                f"Airflow at {self.url} does not answer: {error}", "See `make status` and `make logs`.", NOT_RUNNING
-            ) from error
+            raise Unanswered(self.url, error) from error
         if status >= 400:
             text = content.decode(errors="replace")
             try:

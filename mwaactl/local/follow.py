@@ -5,15 +5,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from mwaactl.errors import INTERRUPTED, Problem
 from mwaactl.local import progress
-from mwaactl.local.api import Api
+from mwaactl.local.api import Api, Unanswered
 
+_T = TypeVar("_T")
 ENDED = {"success", "failed"}
 INTERVAL = 1.0
+#: Seconds without an answer of Airflow after which nothing is waited for any more: while it is busy, while it is down.
+BUSY, DOWN = 300.0, 30.0
 
 
 @dataclass
@@ -86,11 +89,33 @@ def follow(api: Api, dag_id: str, run_id: str, limit: float = 3600) -> Run:
         raise Problem(f"Interrupted; {dag_id} goes on: {where}", "To end it: `make down`.", INTERRUPTED) from None
 
 
+class _Patience:
+    """Asks Airflow again where it gave no answer: it may be busy for a while, and a run goes on meanwhile."""
+
+    def __init__(self) -> None:
+        self._answered = time.monotonic()
+
+    def ask(self, question: Callable[[], _T]) -> _T | None:
+        """Return the answer to `question`; None: there was none now. Raises Unanswered if that goes on for too long."""
+        try:
+            answer = question()
+        except Unanswered as error:
+            if time.monotonic() - self._answered > (DOWN if error.refused else BUSY):
+                raise
+            return None
+        self._answered = time.monotonic()
+        return answer
+
+
 def _follow(api: Api, dag_id: str, run_id: str, limit: float) -> Run:
     deadline = time.monotonic() + limit
+    patience = _Patience()
     with progress.progress() as display:
         while True:
-            run = read(api, dag_id, run_id)
+            run = patience.ask(lambda: read(api, dag_id, run_id))
+            if run is None:
+                time.sleep(INTERVAL)
+                continue
             display.show([run.step()])
             if run.state in ENDED:
                 if not run.tasks:
@@ -109,9 +134,13 @@ def wait_for_run(
 ) -> str | None:
     """Return the id of the first run of `dag_id` after the moment `after`; None if none came within `limit` seconds."""
     deadline = time.monotonic() + limit
+    patience = _Patience()
+    path = f"/dags/{quote(dag_id)}/dagRuns"
     while time.monotonic() < deadline:
-        runs = api.get(f"/dags/{quote(dag_id)}/dagRuns", order_by="-run_after", limit=20)["dag_runs"]
-        new = [run for run in runs if (_moment(run["queued_at"]) or 0) >= after and of_type(run["run_type"])]
+        answer = patience.ask(lambda: api.get(path, order_by="-run_after", limit=20)) or {"dag_runs": []}
+        new = [
+            run for run in answer["dag_runs"] if (_moment(run["queued_at"]) or 0) >= after and of_type(run["run_type"])
+        ]
         if new:
             return str(new[-1]["dag_run_id"])
         time.sleep(0.5)

@@ -12,7 +12,13 @@ _FAILED = ("error", "fail", "runtime error")
 _TIMESTAMP = re.compile(r"^\d{2}:\d{2}:\d{2}\s+")
 # Where dbt starts to tell of an error that happened before or outside of a node.
 _ERROR_START = re.compile(
-    r"Encountered an error|(Compilation|Parsing|Database|Runtime|Dependency) Error|Invalid value|Usage: dbt|Traceback"
+    r"Encountered an error|(Compilation|Parsing|Database|Runtime|Dependency) Error|Invalid value|Usage: dbt"
+    r"|^[\w.]+(Error|Exception): "
+)
+_TRACEBACK = "Traceback (most recent call last):"
+_BETWEEN_TRACEBACKS = (
+    "During handling of the above exception, another exception occurred:",
+    "The above exception was the direct cause of the following exception:",
 )
 
 #: What to do about errors that people meet most, by what dbt says.
@@ -109,14 +115,32 @@ def _tidy(message: str) -> str:
 
 
 class LogTail:
-    """Keeps the last lines of a log."""
+    """Keeps the last lines of a log, without the frames of Python's tracebacks.
+
+    dbt's own sentence comes before them, and they are longer than the tail; an exception that only repeats it is left
+    out, too. The task's log has everything.
+    """
 
     def __init__(self, size: int = 200) -> None:
         self._lines: deque[str] = deque(maxlen=size)
+        self._in_frames = False
 
     def add(self, line: str) -> None:
-        """Keep `line`."""
-        self._lines.append(line)
+        """Keep `line`, if it isn't part of a traceback."""
+        text = _TIMESTAMP.sub("", line).rstrip()
+        if text == _TRACEBACK:
+            self._in_frames = True
+        elif self._in_frames:
+            if text and not text.startswith(" "):
+                self._in_frames = False
+                self._add_exception(text)
+        elif text not in _BETWEEN_TRACEBACKS:
+            self._lines.append(line)
+
+    def _add_exception(self, text: str) -> None:
+        message = text.partition(": ")[2] or text
+        if not any(line.endswith(message) for line in self._lines):
+            self._lines.append(text)
 
     def lines(self) -> tuple[str, ...]:
         """Return what was kept, oldest first."""

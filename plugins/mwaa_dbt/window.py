@@ -57,6 +57,8 @@ def of(params: Mapping[str, Any], interval: tuple[datetime, datetime] | None) ->
         raise SelectionError(f"A window has {FIRST} and {LAST}: give both, or neither.")
     if last < first:
         raise SelectionError(f"The window ends before it starts: {FIRST} is {first}, {LAST} is {last}.")
+    if last == date.max:
+        raise SelectionError(f"{LAST} is {last}, after which there is no day: give the last day that has data.")
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
     return Window(start, start + (last - first) + timedelta(days=1))
 

@@ -98,6 +98,7 @@ def test_a_release_that_breaks_a_dag_is_taken_back(environment: LocalEnvironment
     assert looking.status(here).good
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_back_across_a_requirements_change(environment: LocalEnvironment, here: Environment) -> None:
     requirements = environment.source / "requirements.txt"

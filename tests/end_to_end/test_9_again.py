@@ -178,6 +178,7 @@ def test_a_window_that_ends_before_it_starts_is_refused_in_words(environment: Lo
     assert "refused the backfill" in done.stderr
 
 
+@pytest.mark.long
 def test_init_tells_of_its_success(environment: LocalEnvironment, green: Demo) -> None:
     run = environment.run("flights_init", {"target": "dev"})
     assert succeeded(run)

@@ -54,6 +54,7 @@ def probe(environment: LocalEnvironment, _dags: Path) -> Iterator[Probe]:
     made.check()
 
 
+@pytest.mark.long
 def test_both_at_once_many_times(probe: Probe) -> None:
     runs = []
     with ThreadPoolExecutor(4) as pool:
@@ -130,6 +131,7 @@ def test_a_waiting_task_is_marked_as_successful(probe: Probe) -> None:
     assert probe.ended(RIGHT, right).state == probe.ended(LEFT, left).state == "success"
 
 
+@pytest.mark.long
 def test_the_scheduler_is_killed_while_one_works_and_one_waits(probe: Probe) -> None:
     left = probe.working(LEFT, 30)
     right = probe.waiting(RIGHT)

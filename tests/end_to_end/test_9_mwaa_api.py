@@ -122,6 +122,7 @@ def test_a_failing_start_up_script_is_rolled_back(environment: LocalEnvironment)
     assert invoke(environment, "/dags")["total_entries"] > 0
 
 
+@pytest.mark.long
 def test_requirements_that_can_not_be_installed_leave_import_errors(environment: LocalEnvironment) -> None:
     before = described(environment)["RequirementsS3ObjectVersion"]
     version = put(environment, "requirements.txt", NOT_THERE)

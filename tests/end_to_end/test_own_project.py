@@ -63,4 +63,5 @@ def test_a_project_of_ones_own_runs_beside_the_demo(shop: LocalEnvironment) -> N
     dags = {dag["dag_id"] for dag in shop.api.all("/dags", "dags", exclude_stale=True)}
     assert dags == {*before, "shop_daily"}
     runs = shop.api.get("/dags/shop_daily/dagRuns")["dag_runs"]
-    assert [one["run_type"] for one in runs] == ["manual"], "the schedule waits for its first morning"
+    # In the first hours after five Airflow makes up for the schedule's last run (docs/own-project.md).
+    assert [one["run_type"] for one in runs if one["run_type"] != "scheduled"] == ["manual"]

@@ -195,3 +195,4 @@ def test_the_warehouse_file_being_locked_has_a_hint(warehouse: Path, venv: Path)
         holder.stdin.close()
     assert not isinstance(error.value, AirflowFailException), "it passes"
     assert "The next try may succeed (the warehouse was busy)" in str(error.value)
+    assert "File " not in str(error.value), "dbt's words, and no Python"

@@ -83,3 +83,27 @@ def test_the_tail_of_a_log() -> None:
     for number in range(5):
         tail.add(str(number))
     assert tail.lines() == ("2", "3", "4")
+
+
+def test_the_tail_has_no_frames_of_tracebacks_and_no_exception_that_repeats_what_dbt_said() -> None:
+    frames = ["Traceback (most recent call last):", *('  File "a.py", line 1, in a', "    a()", "    ^^^") * 100]
+    log = ["10:00:01  Encountered an error:", "IO Error: it is locked", f"10:00:01  {frames[0]}", *frames[1:]]
+    log += ["_duckdb.IOException: IO Error: it is locked", "", results._BETWEEN_TRACEBACKS[0], "", *frames]
+    log += ["RuntimeError: and this is new:", "  with a second line"]
+    tail = results.LogTail(10)
+    for line in log:
+        tail.add(line)
+    words = [
+        "Encountered an error:",
+        "IO Error: it is locked",
+        "RuntimeError: and this is new:",
+        "  with a second line",
+    ]
+    assert Outcome(1, (), tail.lines()).error_text().splitlines() == words
+
+
+def test_an_exception_without_a_word_of_dbts_is_the_error() -> None:
+    tail = results.LogTail()
+    for line in ("10:00:00  Running with dbt", "Traceback (most recent call last):", '  File "a.py"', "KeyError: 'a'"):
+        tail.add(line)
+    assert Outcome(1, (), tail.lines()).error_text() == "KeyError: 'a'"

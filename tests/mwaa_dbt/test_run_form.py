@@ -181,6 +181,7 @@ def test_a_data_interval_without_length_or_none_at_all_is_no_window() -> None:
         ("2013-02-01", None, "first_day and last_day: give both"),
         ("", "2013-02-01", "first_day and last_day: give both"),
         ("2013-02-30", "2013-03-01", "first_day must be a day like 2013-01-31, but is '2013-02-30'"),
+        ("9999-12-31", "9999-12-31", "last_day is 9999-12-31, after which there is no day"),
         ("2013-02-01", 5, "last_day must be a day like 2013-01-31, but is 5"),
     ],
 )

@@ -102,15 +102,29 @@ def test_the_fingerprint_is_of_local_packages_too_wherever_they_lie(tmp_path: Pa
 def test_an_incomplete_build_is_no_build(tmp_path: Path, file: str) -> None:
     project = projects.small(tmp_path, "shop", {})
     build = project / "build"
-    projects.write(build, {"manifest.json": "{}", "partial_parse.dev.msgpack": "x", "partial_parse.dev.json": "{}"})
+    parse = {"partial_parse.dev.msgpack": "xy", "partial_parse.dev.json": '{"size": 2}'}
+    projects.write(build, {"manifest.json": "{}", **parse})
     wanted = manifest.fingerprint(project, "1")
     (build / "render_manifest.json").write_text(json.dumps({"metadata": {"fingerprint": wanted}}))
     assert manifest._is_fresh(build / "render_manifest.json", wanted, ["dev"])
     assert not manifest._is_fresh(build / "render_manifest.json", wanted, ["dev", "prod"])
+    assert not manifest._is_fresh(build / "render_manifest.json", "another", ["dev"])
     (build / file).unlink()
     assert not manifest._is_fresh(build / "render_manifest.json", wanted, ["dev"])
-    (build / file).write_text("{")
-    assert not manifest._is_fresh(build / "render_manifest.json", "another")
+    for cut in ("{", "", "[1]", '{"metadata": 5}' if file == "render_manifest.json" else "x"):
+        (build / file).write_text(cut)
+        assert not manifest._is_fresh(build / "render_manifest.json", wanted, ["dev"]), cut
+
+
+def test_a_parse_that_was_cut_is_made_again(tmp_path: Path, told: list[str]) -> None:
+    project = projects.small(tmp_path, "shop", {"models/a.sql": "select 1 as id"})
+    manifest.build("shop", told.append, root=tmp_path)
+    parse = project / "build" / "partial_parse.dev.msgpack"
+    whole = parse.stat().st_size
+    parse.write_bytes(parse.read_bytes()[:1000])
+    assert not manifest.build("shop", told.append, root=tmp_path).fresh
+    assert abs(parse.stat().st_size - whole) < 1000
+    assert manifest.build("shop", told.append, root=tmp_path).fresh
 
 
 def test_no_such_project(tmp_path: Path, told: list[str]) -> None:
