@@ -75,8 +75,6 @@ class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
             return _refuse(request, "busy", full)
         self.recent.append(time.monotonic())
         self.last_request = time.monotonic()
-        with suppress(FileNotFoundError):
-            os.utime(str(self.server_address))  # leftovers.give_up_one reads it
         return True
 
     def _full(self) -> str:
@@ -144,6 +142,8 @@ class Child(socketserver.BaseRequestHandler):
         if why := server.project.unsuited(request["env"]):
             _send(control, refused=why)
             return
+        with suppress(FileNotFoundError):
+            os.utime(str(server.server_address))  # for leftovers.give_up_one; its probe of the socket is no use of it
         _become(request, fds[0])
         lean.start_child(server.project)
         launcher.die_with(control.fileno())
