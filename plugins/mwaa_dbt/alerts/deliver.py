@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from mwaa_dbt import settings
+from mwaa_dbt.alerts import state
 from mwaa_dbt.alerts.behind import Partly
 from mwaa_dbt.alerts.ending import Ending
 from mwaa_dbt.alerts.event import Event, RunKey
@@ -156,8 +157,13 @@ def end_at_once(ending: Ending, deadline: float) -> None:
 def _tell(claim: Claim, store: Store, ways: list[Courier]) -> bool:
     """Tell in every way what is to be told; return whether something is left."""
     pending = store.pending(claim.run, "failed", "ended")
-    failing = store.failing(claim.run.dag_id)[0].get("failing") or {} if pending else {}
     events = [Event.of(one.fields) for one in pending if one.kind == "failed"]
+    before = store.failing(claim.run.dag_id)[0] if events else {}
+    failing = {
+        event.task: entry
+        for event in events
+        if not event.refused and (entry := state.known(before, event.run_target).get(event.task))
+    }
     loud = [event for event in events if not event.silenced]
     for event in events:
         if event.silenced:

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mwaa_dbt.alerts import owners, silences
+from mwaa_dbt.alerts import owners, run_target, silences
 from mwaa_dbt.alerts.event import Event, FailedTest, Route, RunKey
 from mwaa_dbt.causes import Cause
 from mwaa_dbt.compat import redact
+from mwaa_dbt.errors import SelectionError
 from mwaa_dbt.results import NodeResult, Outcome
 
 LOST = "The task was killed or lost, so nobody heard dbt's word; its log may say more."
@@ -31,7 +32,8 @@ def failure(context: Mapping[str, Any]) -> Event:
     else:
         text = str(exception) if exception else LOST
     event = _event("failed", context, failed, text or type(exception).__name__, lost=exception is None)
-    return replace(event, tries=_tries(getattr(exception, "cause", None), event.try_number))
+    tries = _tries(getattr(exception, "cause", None), event.try_number)
+    return replace(event, tries=tries, refused=isinstance(exception, SelectionError))
 
 
 def _tries(cause: Cause | None, number: int) -> str:
@@ -48,9 +50,12 @@ def warning(context: Mapping[str, Any], outcome: Outcome) -> Event:
     return _event("warned", context, warned, "\n".join(f"{node.name}: {node.message}" for node in warned))
 
 
-def without_word(task: Any, run: RunKey, name: str, text: str) -> Event:
-    """Return the event of a failed task of which no callback told; `name` is how Airflow names its state."""
-    context = {"task": task, "task_id": name, "dag_id": run.dag_id, "run_id": run.run_id}
+def without_word(task: Any, run: RunKey, name: str, text: str, form: Mapping[str, Any]) -> Event:
+    """Return the event of a failed task of which no callback told.
+
+    `name` is how Airflow names its state; `form` is what run_target.py reads.
+    """
+    context = {**form, "task": task, "task_id": name, "dag_id": run.dag_id, "run_id": run.run_id}
     # A task may be killed without a word, cleared, and killed again: two things to tell.
     return replace(_event("failed", context, (), text, lost=True), instance=str(time.time_ns() // 1_000_000))
 
@@ -82,6 +87,8 @@ def _event(
         instance=str(getattr(ti, "id", None) or ""),
         log_url=str(getattr(ti, "log_url", "") or ""),
         file=str(node.get("original_file_path") or ""),
+        target=run_target.of_task(task, context),
+        run_target=run_target.of_run(context),
         lost=lost,
         tests=_tests([result for result in nodes if result.is_test]),
         route=route,

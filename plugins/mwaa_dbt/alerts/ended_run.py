@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mwaa_dbt.alerts import describe, owners, silences
+from mwaa_dbt.alerts import describe, owners, run_target, silences
 from mwaa_dbt.alerts.event import Event, RunKey
 from mwaa_dbt.outcome import Outcome
 
@@ -28,6 +28,8 @@ class EndedRun:
     dag: Any
     success: bool
     states: dict[str, str]
+    #: What Airflow says of the run's form: ``dag_run`` and ``params``, where it says anything.
+    form: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, context: Mapping[str, Any]) -> EndedRun:
@@ -40,7 +42,13 @@ class EndedRun:
         # The form's last task fails because others did: it is no failure of its own.
         own = {task.task_id for task in dag.tasks if isinstance(task, Outcome)}
         states = {name: state for name, state in _states(context, key).items() if name not in own}
-        return cls(key, dag, success, states)
+        form = {name: context[name] for name in ("dag_run", "params") if name in context}
+        return cls(key, dag, success, states, form)
+
+    @property
+    def target(self) -> str:
+        """The run's dbt target; empty: nobody knows it."""
+        return run_target.of_run(self.form)
 
     @property
     def failed(self) -> list[str]:
@@ -51,7 +59,7 @@ class EndedRun:
         """Return the event of the failed task `name`, of which no callback told."""
         task_id, _, index = name.rpartition("_")
         task = self.dag.task_dict.get(name) or (self.dag.task_dict.get(task_id) if index.isdigit() else None)
-        return describe.without_word(task, self.key, name, _NO_WORD)
+        return describe.without_word(task, self.key, name, _NO_WORD, self.form)
 
     def notes(self) -> list[str]:
         """Return what is to be corrected in the projects' own files about alerts, expired silences included."""

@@ -73,6 +73,12 @@ class Event:
     instance: str = ""
     log_url: str = ""
     file: str = ""
+    #: The dbt target that messages name; empty: none.
+    target: str = ""
+    #: The target that its run is compared by with others (run_target.py); empty: nobody knows it.
+    run_target: str = ""
+    #: Whether the run's form can't be followed: a person's mistake, over with the run.
+    refused: bool = False
     #: Whether the task was tried again, and why (not).
     tries: str = ""
     #: Whether there is no exception: somebody else had to say that the task is gone.
@@ -99,9 +105,10 @@ class Event:
         """What is told once: a task's try."""
         return "#".join(filter(None, (self.task, str(self.try_number), self.instance)))
 
-    def heard(self) -> dict[str, str]:
+    def heard(self) -> dict[str, Any]:
         """Return what later messages need to know of it."""
-        return {"subject": self.subject, "channel": self.route.channel}
+        told = {"subject": self.subject, "channel": self.route.channel, "target": self.run_target}
+        return {**told, "refused": True} if self.refused else told
 
     def fields(self) -> dict[str, Any]:
         """Return what `of` reads."""

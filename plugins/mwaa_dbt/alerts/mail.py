@@ -116,7 +116,8 @@ def _failures(events: list[Event], failing: dict[str, Any]) -> str:
 
 def _failure(event: Event, before: dict[str, Any] | None) -> str:
     still = f" (still failing, since run {before['since']})" if before and before.get("run") != event.run_id else ""
-    facts = {"Task": event.task, "Tried": event.tries, "Owner": event.route.owner, "File": event.file}
+    facts = {"Task": event.task, "Target": event.target, "Tried": event.tries, "Owner": event.route.owner}
+    facts["File"] = event.file
     lines = [f"<b>{name}:</b> {escape(value)}" for name, value in facts.items() if value]
     if event.log_url:
         lines.append(f'<a href="{escape(event.log_url)}">Log of this try</a>')

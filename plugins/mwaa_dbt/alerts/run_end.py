@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.configuration import conf
 
+from mwaa_dbt import settings
 from mwaa_dbt.alerts import deliver, state, summary, text
 from mwaa_dbt.alerts.ended_run import EndedRun
 from mwaa_dbt.alerts.ending import Ending, Told
@@ -47,7 +48,7 @@ def tell(context: Mapping[str, Any], with_summary: bool = False) -> None:
         return
     try:
         result = deliver.patiently(run.key, store, deadline) if word.left else deliver.Result.TOLD
-        state.keep(store, run.key, run.states, word.heard, word.notes)
+        state.keep(store, run.key, word.target, run.states, word.heard, word.notes)
         if result is not deliver.Result.LEFT:
             deliver.sweep(store, deadline)
         store.delete(one.key for one in word.warnings)  # last: where S3 refuses it, nothing else is lost
@@ -57,12 +58,16 @@ def tell(context: Mapping[str, Any], with_summary: bool = False) -> None:
 
 @dataclass(frozen=True)
 class _Word:
-    """What is known of a run's end: whether an ending was `left` in the outbox, and what else is to be kept."""
+    """What is known of a run's end: whether an ending was `left` in the outbox, and what else is to be kept.
+
+    `target` is the run's, empty where nobody knows it.
+    """
 
     left: bool
     warnings: list[Pending]
     heard: dict[str, Any]
     notes: list[str]
+    target: str
 
 
 def _tell_without(run: EndedRun, facts: list[str], deadline: float) -> None:
@@ -97,15 +102,24 @@ def _leave_word(run: EndedRun, store: Store, facts: list[str]) -> _Word:
     told, heard, silenced = _heard(run, store)
     notes = run.notes()
     before, _ = store.failing(run.key.dag_id)
-    known = before.get("failing") or {}
+    # Airflow may have nothing to say of the run; its failed tasks had.
+    target = run.target or next((one["target"] for one in heard.values() if one.get("target")), "")
+    known = state.known(before, target)
     warnings = store.pending(run.key, "warned")
     after = state.after(known, run.states, run.key.run_id, heard)
     mended = [name for name in {**known, **heard} if run.states.get(name) == "success"]
+    refused = {name for name, one in heard.items() if one.get("refused")}
+    again = [name for name in run.failed if name not in refused | silenced.keys() and after[name]["runs"] > 1]
+    where = "" if target in ("", settings.target()) else f" (target {target})"
     ending = _ending(
         run,
         mended=tuple(mended),
-        recovered=tuple(_recovered({**known, **heard}[name], known.get(name), run) for name in mended),
-        still=tuple(_still(after[name]) for name in run.failed if after[name]["runs"] > 1 and name not in silenced),
+        recovered=tuple(
+            _recovered({**known, **heard}[name], known.get(name), run, where)
+            for name in mended
+            if name in known or name not in refused
+        ),
+        still=tuple(_still(after[name], where) for name in again),
         warned=tuple(_warned(warnings)),
         silenced=tuple(dict.fromkeys(silenced.values())),
         notes=tuple(dict.fromkeys([*(told.get("notes") or []), *notes])),
@@ -115,7 +129,7 @@ def _leave_word(run: EndedRun, store: Store, facts: list[str]) -> _Word:
     left = bool(ending.channels() or heard.keys() - silenced.keys())
     if left:
         store.put(run.key, "ended", ending.id, ending.fields())
-    return _Word(left, warnings, heard, notes)
+    return _Word(left, warnings, heard, notes, target)
 
 
 def _heard(run: EndedRun, store: Store) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
@@ -143,14 +157,14 @@ def _heard(run: EndedRun, store: Store) -> tuple[dict[str, Any], dict[str, Any],
     return told, heard, silenced
 
 
-def _recovered(entry: Mapping[str, Any], before: Mapping[str, Any] | None, run: EndedRun) -> Told:
+def _recovered(entry: Mapping[str, Any], before: Mapping[str, Any] | None, run: EndedRun, where: str) -> Told:
     earlier = before is not None and before["run"] != run.key.run_id
     since = f", which had failed since run {before['since']}" if before and earlier else ""
-    return Told(str(entry.get("channel") or ""), f"{entry['subject']}{since}")
+    return Told(str(entry.get("channel") or ""), f"{entry['subject']}{where}{since}")
 
 
-def _still(entry: Mapping[str, Any]) -> Told:
-    return Told(entry["channel"], f"{entry['subject']}, since run {entry['since']} ({entry['runs']} runs)")
+def _still(entry: Mapping[str, Any], where: str) -> Told:
+    return Told(entry["channel"], f"{entry['subject']}{where}, since run {entry['since']} ({entry['runs']} runs)")
 
 
 def _warned(warnings: list[Pending]) -> list[Told]:

@@ -16,15 +16,18 @@ log = logging.getLogger(__name__)
 def facts(run: EndedRun, context: Mapping[str, Any]) -> list[str]:
     """Return the summary's lines; what Airflow or the bucket doesn't say is left out."""
     dag_run = context.get("dag_run")
-    target = str((getattr(dag_run, "conf", None) or {}).get("target") or settings.target())
     took, release = _took(dag_run), _release()
-    lines = [f"Took {took}" if took else "", f"Target {target}", f"Release {release}" if release else ""]
+    lines = [
+        f"Took {took}" if took else "",
+        f"Target {run.target}" if run.target else "",
+        f"Release {release}" if release else "",
+    ]
     publishers = {task.task_id: task.publishes for task in run.dag.tasks if getattr(task, "publishes", "")}
     if published := [what for name, what in publishers.items() if run.states.get(name) == "success"]:
         lines.append(f"Published: {', '.join(published)}")
     if kept := [what for name, what in publishers.items() if run.states.get(name) != "success"]:
         lines.append(f"Not published: {', '.join(kept)}")
-    return [line for line in lines if line]
+    return lines
 
 
 def _took(dag_run: Any) -> str:

@@ -211,6 +211,7 @@ def failure_blocks(event: Event, before: dict[str, Any] | None = None, again: bo
         "Task": event.task,
         "Try": str(event.try_number) if event.try_number > 0 else "",
         "Tried": event.tries,
+        "Target": event.target,
         "Owner": event.route.owner,
         "File": event.file,
     }

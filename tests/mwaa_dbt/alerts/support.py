@@ -68,11 +68,19 @@ def task(name: str = "fct_orders", owner: str = "", project_dir: Path | None = N
     )
 
 
-def context(exception: BaseException | None = None, of: Any = None, run_id: str = RUN, tries: int = 3) -> Any:
+def form(run_id: str, target: str = "", **of_run: Any) -> dict[str, Any]:
+    """Return what Airflow says of a run whose form names `target`; `of_run` is more about the run."""
+    asked = {"target": target} if target else {}
+    return {"dag_run": SimpleNamespace(run_id=run_id, conf=asked, **of_run), "params": asked, "run_id": run_id}
+
+
+def context(
+    exception: BaseException | None = None, of: Any = None, run_id: str = RUN, tries: int = 3, target: str = ""
+) -> Any:
     """Return the context of a failed task as Airflow gives it to callbacks; no exception: it was killed."""
     of = of or task()
     ti = SimpleNamespace(dag_id=DAG, run_id=run_id, task_id=of.task_id, map_index=-1, try_number=tries, log_url=LINK)
-    return {"ti": ti, "task": of, "run_id": run_id, **({"exception": exception} if exception else {})}
+    return {"ti": ti, "task": of, **form(run_id, target), **({"exception": exception} if exception else {})}
 
 
 def failed(message: str = ERROR, node: str = "model.zoo.fct_orders") -> DbtError:
@@ -92,12 +100,20 @@ def failed_tests(*names: str, rows: int = 3, query: str = "select 1 from x", tab
     return error
 
 
-def fail(name: str = "fct_orders", run_id: str = RUN, message: str = ERROR, tries: int = 3, **of: Any) -> None:
+def fail(
+    name: str = "fct_orders", run_id: str = RUN, message: str = ERROR, tries: int = 3, target: str = "", **of: Any
+) -> None:
     """Let the task of the model `name` fail."""
-    alerts.notify_failure(context(failed(message, f"model.zoo.{name}"), task(name, **of), run_id, tries))
+    alerts.notify_failure(context(failed(message, f"model.zoo.{name}"), task(name, **of), run_id, tries, target))
 
 
-def end(states: dict[str, str], run_id: str = RUN, tasks: list[Any] | None = None, success: bool | None = None) -> None:
+def end(
+    states: dict[str, str],
+    run_id: str = RUN,
+    tasks: list[Any] | None = None,
+    success: bool | None = None,
+    target: str = "",
+) -> None:
     """Let the run end with these states of its tasks, by model's name."""
     found = {f"marts.{name}.run": state for name, state in states.items()}
     tasks = tasks if tasks is not None else [task(name) for name in states]
@@ -109,7 +125,7 @@ def end(states: dict[str, str], run_id: str = RUN, tasks: list[Any] | None = Non
         return {run_id: found}
 
     dag = SimpleNamespace(dag_id=DAG, tasks=tasks, task_dict={each.task_id: each for each in tasks})
-    dag_run = SimpleNamespace(run_id=run_id, state="success" if success else "failed")
+    of_run = form(run_id, target, state="success" if success else "failed")
     ti = SimpleNamespace(get_task_states=get_task_states)
     reason = "success" if success else "task_failure"
-    alerts.notify_run_end({"dag": dag, "dag_run": dag_run, "run_id": run_id, "ti": ti, "reason": reason})  # type: ignore[typeddict-unknown-key]
+    alerts.notify_run_end({**of_run, "dag": dag, "ti": ti, "reason": reason})  # type: ignore[typeddict-item]

@@ -42,14 +42,15 @@ def mails(tmp_path: Path, connection: Callable[..., str], monkeypatch: pytest.Mo
 
 def test_one_mail_at_the_first_failure_and_one_at_the_end(mails: Mails) -> None:
     for name in "abc":
-        fail(name)
-    end({"a": "failed", "b": "failed", "c": "failed", "d": "success"})
+        fail(name, target="stage")
+    end({"a": "failed", "b": "failed", "c": "failed", "d": "success"}, target="stage")
     for address in ("one@example.com", "two@example.com"):
         first, last = [mail for mail in mails.received if mail["to"] == [address]]
         assert first["from"] == "airflow@example.com"
         assert first["subject"] == "flights_transform: model a failed"
         assert "column &lt;a&gt; &amp; {{ 7 * 7 }}" in first["html"]
         assert RUN in first["html"]
+        assert "<b>Target:</b> stage" in first["html"]
         assert last["subject"] == "flights_transform failed: 1 succeeded, 3 failed"
         assert "<li>model b</li><li>model c</li>" in last["html"]
 
