@@ -114,7 +114,7 @@ class _Graph:
     def _by_name(self, name: str, term: str, alone: bool) -> set[str]:
         found = {key for key, node in self._nodes.items() if _is_called(node, name)}
         if not found:
-            known = {part for node in self._nodes.values() for part in (node.fqn or [])}
+            known = {part for node in self._nodes.values() if not _is_source(node) for part in (node.fqn or [])}
             near = difflib.get_close_matches(name, known, n=3)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
             raise SelectionError(
@@ -143,18 +143,23 @@ def _is_test(node: DbtNode) -> bool:
     return bool(node.resource_type == DbtResourceType.TEST)
 
 
+def _is_source(node: DbtNode) -> bool:
+    return bool(node.resource_type == DbtResourceType.SOURCE)
+
+
 def _is_called(node: DbtNode, name: str) -> bool:
     """Return whether dbt's method fqn takes `node` for `name` (dbt/graph/selector_methods.py, is_selected_node)."""
     fqn = node.fqn or []
-    if not fqn or node.resource_type == DbtResourceType.SOURCE:
+    if not fqn or _is_source(node):
         return False
     wanted = name.split(".")
     # A version is the last part of the model's full name: dim_customers.v2
     versioned = node.unique_id == ".".join(["model", node.package_name or "", *fqn[-2:]])
-    if name == fqn[-2 if versioned else -1] or (versioned and "_".join(wanted[-2:]) == "_".join(fqn[-2:])):
+    leaf = fqn[-2 if versioned else -1]
+    if name == leaf or (versioned and "_".join(wanted[-2:]) == "_".join(fqn[-2:])):
         return True
     return any(_begins_with(".".join(parts).split("."), wanted) for parts in (fqn, fqn[1:])) or (
-        len(wanted) == 1 and fnmatchcase(fqn[-2 if versioned else -1], name)
+        len(wanted) == 1 and fnmatchcase(leaf, name)
     )
 
 

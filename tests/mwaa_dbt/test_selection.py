@@ -77,7 +77,7 @@ FLIGHTS = [
     *((term, "") for term in ("fqn:marts+", "fct_*+1", "fqn:flights.staging.*", "flights", "stg_*,+fct_flights")),
     *((term, "") for term in ("models/marts", "models/marts/", "+models/marts/fct_flights.sql", "@models/staging")),
     *((term, "") for term in ("path:./models", "path:models/marts/*", "models/staging/stg_flights.sql+2")),
-    *((term, "") for term in ("fct_flights.sql", "1+fct_flights.sql+", "file:fct_*", "file:fct_flights.sql+")),
+    *((term, "") for term in ("fct_flights.sql", "1+fct_flights.sql+", "file:fct_*", "file:fct_flights+")),
     *((term, "") for term in ("routes,resource_type:test", "marts,resource_type:test", "+marts,resource_type:test")),
     *((term, "") for term in ("assert_*", "models/marts,resource_type:test,stg_flights+")),
     *(("", term) for term in ("marts,resource_type:test", "routes,resource_type:test", "marts+", "@stg_planes")),
@@ -153,6 +153,7 @@ def test_the_place_of_the_project_on_disk_selects_nothing(nodes: dict[str, DbtNo
             for method in ("path", "tag", "fqn", "config.meta.a")
         ),
         ("fct_orders,+path:+", ("nothing to look for in '+path:+'",)),
+        ("visits", ("there is no node, folder or package named 'visits'",)),  # a source has no bare name
         ("path:/", ("below the project's folder",)),
         ("path:.", ("below the project's folder",)),
         ("path:models/staging/staging.yml", (".yml",)),
