@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 TARGETS = ("dev", "stage", "prod")
-_METHODS = (
-    "tag, path, fqn, source, package, resource_type, config.materialized, config.schema, config.tags, config.meta"
+#: What can be told from a rendered graph; state:, result: and the like need dbt itself.
+METHODS = (
+    "tag, path, file, fqn, source, package, resource_type, config.materialized, config.schema, config.tags, config.meta"
 )
 # No quotes, no backslashes, no leading dash: a term can't be mistaken for an option of dbt.
 # Every text matches it in one way only: a long wrong one mustn't keep the task busy.
@@ -157,7 +158,7 @@ def _terms(params: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if not re.fullmatch(_TERMS, value):
         raise SelectionError(
             f"{name} is {value!r}, which isn't dbt's selection syntax: terms are names or <method>:<value> with +, @ "
-            f"and numbers around them; blanks mean or, commas mean and. Methods: {_METHODS}."
+            f"and numbers around them; blanks mean or, commas mean and. Methods: {METHODS}."
         )
     return tuple(value.split())
 
