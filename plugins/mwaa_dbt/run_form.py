@@ -104,7 +104,7 @@ def params(
             type=["null", "string"],
             maxLength=_MAX_LENGTH,
             title="Select",
-            description_md="dbt's selection syntax: `fct_flights`, `fct_flights+`, `+tag:daily`, `path:models/marts`; "
+            description_md="E.g. `fct_flights`, `fct_flights+`, `+tag:daily`: dbt's selection syntax; "
             "blanks mean or, commas mean and. Empty: every node.",
         ),
         "exclude": Param(
