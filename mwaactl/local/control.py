@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from mwaactl.errors import FAILED, INTERRUPTED, NOT_RUNNING, Problem
-from mwaactl.local import components, health, ports, progress
+from mwaactl.local import components, health, ports, progress, scratch
 from mwaactl.local.api import Api
 from mwaactl.local.layout import Layout
 from mwaactl.local.state import exclusive, read_json, supervisor
@@ -137,11 +137,15 @@ def _end(layout: Layout) -> bool:
 
 
 def _clear(layout: Layout, state: dict[str, Any]) -> bool:
-    """End what a killed supervisor left behind; return whether there was any. This process and its parents stay."""
+    """End what a killed supervisor left behind; return whether there was any. This process and its parents stay.
+
+    The processes' temporary directory goes, too: what it knows is of a bucket that went with the supervisor.
+    """
     me = psutil.Process()
     sessions = state.get("components", {}).values()
     left = components.leftovers(layout.root, [me.pid, *(p.pid for p in me.parents())], sessions)
     components.end(left, grace=3)
+    scratch.remove(layout.scratch)
     return bool(left)
 
 

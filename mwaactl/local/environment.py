@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mwaactl.errors import Problem
-from mwaactl.local import components, image, options, startup
+from mwaactl.local import components, image, options, scratch, startup
 from mwaactl.local.layout import BUCKET, Layout
 
 Told = Callable[[str], None]
@@ -100,8 +100,10 @@ def component_environments(
     """Run startup.sh once for each of MWAA's containers and return the environment of each component.
 
     Precedence is MWAA's: the container's own variables, then startup.sh's exports, then the configuration options; last
-    come the variables that MWAA protects and, here, what one machine needs. Raises Problem when startup.sh fails.
+    come the variables that MWAA protects and, here, what one machine needs. Raises Problem when startup.sh fails
+    or the temporary directory is somebody else's.
     """
+    scratch.make(layout.scratch)
     chosen = options.variables(dict(release.options))
     protected = (
         "AIRFLOW_HOME",
@@ -116,7 +118,7 @@ def component_environments(
     finished: dict[str, dict[str, str]] = {}
     for container in components.CONTAINERS:
         told(f"startup.sh as {container}")
-        before = components.container_environment(layout, container, venv, ports)
+        before = components.container_environment(layout, container, venv, ports) | {"TMPDIR": str(layout.scratch)}
         exported = startup.execute(before, python, layout.logs / f"startup-{container}.log", told)
         kept = {name: before[name] for name in protected}
         finished[container] = {**before, **exported, **chosen, **kept, **ours}

@@ -1,5 +1,6 @@
 """Where everything of one local environment lies."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,14 @@ class Layout:
     def logs(self) -> Path:
         """One log file per component."""
         return self.root / "logs"
+
+    @property
+    def scratch(self) -> Path:
+        """The temporary directory of the environment's processes; it goes when they do.
+
+        Not below `root`: a socket's path has 107 bytes at most. Not by TMPDIR: `up` and `down` must mean the same one.
+        """
+        return Path("/tmp") / f"mwaactl-local-{hashlib.sha256(str(self.root).encode()).hexdigest()[:12]}"  # noqa: S108
 
     @property
     def state_file(self) -> Path:

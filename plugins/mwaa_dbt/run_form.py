@@ -97,6 +97,7 @@ def params(
 
     Airflow checks what is entered against these schemas before a run exists. The first task checks the rest, selection
     syntax included: Airflow would refuse that with the regular expression it doesn't match, the task does it in words.
+    A `description_md` is Markdown on the form; a `description` beside it would be shown in its place, as it is.
     """
     form = {
         "select": Param(
@@ -104,7 +105,7 @@ def params(
             type=["null", "string"],
             maxLength=_MAX_LENGTH,
             title="Select",
-            description="dbt's selection syntax: `fct_flights`, `fct_flights+`, `+tag:daily`, `path:models/marts`; "
+            description_md="E.g. `fct_flights`, `fct_flights+`, `+tag:daily`: dbt's selection syntax; "
             "blanks mean or, commas mean and. Empty: every node.",
         ),
         "exclude": Param(
@@ -112,26 +113,26 @@ def params(
             type=["null", "string"],
             maxLength=_MAX_LENGTH,
             title="Exclude",
-            description="Nodes to leave out, in the same syntax.",
+            description_md="Nodes to leave out, in the same syntax.",
         ),
         "full_refresh": Param(
             False,
             type="boolean",
             title="Full refresh",
-            description="Build incremental models and seeds from scratch (`--full-refresh`).",
+            description_md="Build incremental models and seeds from scratch (`--full-refresh`).",
         ),
         "target": Param(
             default_target,
             type="string",
             enum=list(dict.fromkeys([default_target, *targets])),
             title="Target",
-            description="dbt target; each has a connection of its own.",
+            description_md="dbt target; each has a connection of its own.",
         ),
         "vars": Param(
-            None,
+            {},  # not None: Airflow's form shows [] for an object without a value
             type=["null", "object"],
             title="Vars",
-            description='Extra dbt vars as JSON, e.g. `{"window_days": 7}`.',
+            description_md='Extra dbt vars as JSON, e.g. `{"window_days": 7}`.',
         ),
     }
     if freshness:
@@ -139,13 +140,15 @@ def params(
             True,
             type="boolean",
             title="Source freshness",
-            description="Look at the sources first, and skip what hangs below a stale one.",
+            description_md="Look at the sources first, and skip what hangs below a stale one.",
         )
     if tests:
         del form["full_refresh"]
     if not whole:
         return {**form, **(window.params() if windowed else {})}
-    always = Param(True, type="boolean", const=True, title="Full refresh", description="This DAG builds from scratch.")
+    always = Param(
+        True, type="boolean", const=True, title="Full refresh", description_md="This DAG builds from scratch."
+    )
     return {name: param for name, param in form.items() if name not in ("select", "exclude")} | {"full_refresh": always}
 
 

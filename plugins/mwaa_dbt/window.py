@@ -35,10 +35,10 @@ def params() -> dict[str, Param]:
             type=["null", "string"],
             format="date",
             title="First day",
-            description="Incremental models replace the days from here to the last one, and no other. "
+            description_md="Incremental models replace the days from here to the last one, and no other. "
             "Empty: the run's data interval, if it has one; else every day that has changed.",
         ),
-        LAST: Param(None, type=["null", "string"], format="date", title="Last day", description="Included."),
+        LAST: Param(None, type=["null", "string"], format="date", title="Last day", description_md="Included."),
     }
 
 

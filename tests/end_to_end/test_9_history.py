@@ -211,6 +211,7 @@ def waiting(environment: LocalEnvironment, endpoint: str = "") -> list[Path]:
     endpoint = endpoint or f"http://127.0.0.1:{read_json(environment.layout.state_file)['ports']['aws']}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_HOME", str(environment.layout.airflow_home))
+        patch.setattr("tempfile.tempdir", str(environment.layout.scratch))
         return sorted(spool.folder(PLACE, endpoint).glob("*.jsonl"))
 
 

@@ -49,7 +49,7 @@ def test_a_project_of_ones_own_runs_beside_the_demo(shop: LocalEnvironment) -> N
     assert "shop: manifest built" in manifest
     assert f"{len(before) + 1} DAGs" in up
     assert "shop_daily: success" in run
-    nodes = ("raw_orders_seed", "stg_orders_model_build", "orders_by_day.run", "orders_by_day.test")
+    nodes = ("raw_orders_seed_build", "stg_orders_model_build", "orders_by_day.run", "orders_by_day.test")
     tasks = (*nodes, "select_nodes", "outcome")
     green = [line for line in run.splitlines() if " success " in line and "shop_daily" not in line]
     assert len(green) == len(tasks)

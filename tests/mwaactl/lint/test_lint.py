@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from mwaactl.commands.lint import lint
 from mwaactl.local.layout import REPOSITORY
 from tests import projects
+from tests.docs import pages
 
 GOOD_DAG = """
     from airflow.sdk import DAG
@@ -30,7 +31,7 @@ BAD_DAGS = """
     with DAG("bad"):
         EmptyOperator(task_id="a")
     """
-SHOP = {
+STALL = {
     "models/orders.sql": "select 1 as id\n",
     "models/shouted.sql": "SELECT id from {{ ref('orders') }}\n",
     "models/models.yml": """
@@ -46,18 +47,21 @@ SHOP = {
 }
 
 
-def test_each_mistake_is_said_with_file_and_line(tmp_path: Path) -> None:
-    projects.small(tmp_path / "dbt", "shop", SHOP)
+def test_each_mistake_is_said_with_file_and_line_and_ones_own_project_of_the_docs_has_none(tmp_path: Path) -> None:
+    projects.small(tmp_path / "dbt", "stall", STALL)
     projects.write(tmp_path / "dags", {"good.py": GOOD_DAG, "bad.py": BAD_DAGS})
+    for name, content in pages.files(pages.OWN_PROJECT).items():  # the next thing its reader does is `make lint`
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
     (tmp_path / ".sqlfluff").write_text((REPOSITORY / ".sqlfluff").read_text())
     done = CliRunner().invoke(lint, ["--source", str(tmp_path), "--format", "json"])
     assert done.exit_code == 1, done.output
     found = {(one["file"], one["line"], one["rule"]) for one in json.loads(done.stdout)}
     assert found == {
-        ("dbt/shop/models/models.yml", 1, "dbt-warning"),  # gone.sql isn't there
-        ("dbt/shop/models/models.yml", 6, "described"),
-        ("dbt/shop/models/models.yml", 6, "tested"),
-        ("dbt/shop/models/shouted.sql", 1, "sql-CP01"),
+        ("dbt/stall/models/models.yml", 1, "dbt-warning"),  # gone.sql isn't there
+        ("dbt/stall/models/models.yml", 6, "described"),
+        ("dbt/stall/models/models.yml", 6, "tested"),
+        ("dbt/stall/models/shouted.sql", 1, "sql-CP01"),
         ("dags/bad.py", 9, "dag-owned"),
         ("dags/bad.py", 9, "dag-tagged"),
         ("dags/bad.py", 9, "dag-documented"),

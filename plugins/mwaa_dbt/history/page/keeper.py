@@ -28,7 +28,7 @@ class Keeper:
         self.place = place
         self._lock_file = path.with_suffix(".lock")
         self._busy = threading.Lock()
-        self._asked = 0.0
+        self._asked = -_FRESH  # never: a machine's clock may have just begun
         self._reading = ""
         self._trouble = ""
 
@@ -41,6 +41,8 @@ class Keeper:
         """Have the copy brought up to date if it isn't; wait a moment for it, but never longer."""
         if time.monotonic() - self._asked < _FRESH or not self._busy.acquire(blocking=False):
             return
+        # Said from the start: until the first day is told, the bucket is listed, and nothing may be here yet.
+        self._reading = "the bucket"
         done = threading.Event()
         threading.Thread(target=self._refresh, args=[done], name="history", daemon=True).start()
         done.wait(_PATIENCE)
@@ -50,18 +52,19 @@ class Keeper:
             with self._lock_file.open("w") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:  # another process of this server is at it
+                except BlockingIOError:  # another process of this server is at it: the next request looks again
                     return
                 sync(s3.client(), self.place, self.index, self._tell)
-                self._trouble = ""
+            self._done()
         except Exception as error:  # shown on the page
-            self._trouble = f"{type(error).__name__}: {error}"
+            self._done(f"{type(error).__name__}: {error}")
             log.exception("History can't be read from %s.", self.place)
         finally:
-            self._reading = ""
-            self._asked = time.monotonic()
             self._busy.release()
             done.set()
+
+    def _done(self, trouble: str = "") -> None:
+        self._trouble, self._reading, self._asked = trouble, "", time.monotonic()
 
     def _tell(self, what: str) -> None:
         self._reading = what

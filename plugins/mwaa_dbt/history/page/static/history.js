@@ -49,14 +49,18 @@ export const status = (text) => el(`span.status.${kind(text)}`, text);
 
 export function seconds(value) {
   if (value === null || value === undefined) return "";
-  if (value < 60) return `${value.toFixed(value < 10 ? 1 : 0)} s`;
-  if (value < 3600) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+  if (value < 59.5) return `${value.toFixed(value < 9.95 ? 1 : 0)} s`;
+  const whole = Math.round(value); // before it is split: there are no 60 seconds beside the minutes
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${(value / 3600).toFixed(1)} h`;
 }
 
-export const when = (moment) => (moment ? new Date(moment * 1000).toLocaleString("sv").slice(0, 19) : "");
+// In UTC, as Airflow shows it, and so on every machine.
+export const when = (moment) => (moment ? new Date(moment * 1000).toISOString().slice(0, 19).replace("T", " ") : "");
 
-let known;
+let known = 0;
+let waiting = false; // for the first copy from the bucket: there is nothing to show
+let later;
 async function state() {
   const place = document.getElementById("status");
   try {
@@ -65,14 +69,26 @@ async function state() {
     const reading = now.reading ? ` Reading ${now.reading} ...` : "";
     place.textContent = now.trouble
       ? `${now.place} can't be read (${now.trouble}). What is shown may be old.`
-      : `${now.results.toLocaleString("en")} results in ${now.place}${now.oldest ? `, back to ${when(now.oldest).slice(0, 10)}` : ""}.${reading}`;
-    const grown = known !== undefined && now.results > known;
-    known = now.results;
-    if (grown) show(); // what is shown was asked for before these results were read
-    else if (now.reading) setTimeout(state, 2000);
+      : now.reading && !now.results
+        ? `Reading ${now.place} for the first time ...`
+        : `${now.results.toLocaleString("en")} results in ${now.place}${now.oldest ? `, back to ${when(now.oldest).slice(0, 10)}` : ""}; times in UTC.${reading}`;
+    return now;
   } catch (error) {
     place.textContent = String(error.message);
+    return null;
   }
+}
+
+const empty = (now) => Boolean(now && !now.results && (now.reading || now.trouble));
+
+// Look again while something is read, and show what came since what is shown was asked for.
+async function look() {
+  clearTimeout(later);
+  const turn = shown;
+  const now = await state();
+  if (turn !== shown || !now) return;
+  if (now.results > known || (waiting && !empty(now))) show();
+  else if (now.reading || waiting) later = setTimeout(look, 2000);
 }
 
 let shown = 0;
@@ -83,15 +99,22 @@ async function show() {
     if (a.hash === `#${name}`) a.setAttribute("aria-current", "page");
     else a.removeAttribute("aria-current");
   }
+  const now = await state(); // first: what is read from here on is new
+  if (turn !== shown) return;
+  known = now?.results ?? known;
+  waiting = empty(now);
   let content;
   try {
-    content = await (VIEWS[name] ?? runs)(Object.fromEntries(new URLSearchParams(values)));
+    content = waiting
+      ? [el("h2", now.trouble ? "Nothing could be read yet." : "Reading the history for the first time ...")]
+      : await (VIEWS[name] ?? runs)(Object.fromEntries(new URLSearchParams(values)));
   } catch (error) {
     content = [el("h2", error.message)];
     if (error.near?.length) content.push(el("p", "Did you mean ", ...error.near.flatMap((one) => [link(one, "node", { name: one }), " "])));
   }
-  if (turn === shown) main.replaceChildren(...content);
-  state();
+  if (turn !== shown) return;
+  main.replaceChildren(...content);
+  look();
 }
 
 let typed;

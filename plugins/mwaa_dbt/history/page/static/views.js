@@ -15,7 +15,7 @@ export async function runs({ before }) {
     seconds(one.worker_seconds),
     [one.target, one.release].filter(Boolean).join(" / "),
   ]);
-  const heads = ["Started", "DAG", "Run", "Result", "#Results", "#Failed", "#Took", "#Worker time", "Target / release"];
+  const heads = ["Started (UTC)", "DAG", "Run", "Result", "#Results", "#Failed", "#Took", "#Worker time", "Target / release"];
   const more = found.length === 50 ? [el("p", link("Earlier runs", "runs", { before: found.at(-1).ended }))] : [];
   return [table(heads, rows), ...more];
 }
@@ -42,7 +42,7 @@ export async function run({ dag_id, run_id }) {
   const failed = tries.flatMap((one) => one.results.filter((r) => kind(r.status) === "bad").map((r) => [one, r]));
   return [
     el("h2", `${dag_id}, ${run_id}`),
-    el("p.about", `${when(begin)}, ${seconds(end - begin)}; critical path ${path.length} tasks, of which at work `,
+    el("p.about", `${when(begin)} UTC, ${seconds(end - begin)}; critical path ${path.length} tasks, of which at work `,
       seconds(path.reduce((sum, one) => sum + one.ended - one.started, 0)), ". ", airflow("Open in Airflow", "dags", dag_id, "runs", run_id),
       el("i.key"), "succeeded", el("i.key.bad"), "failed", el("i.key.critical"), "critical path"),
     el("div.timeline", el("span"), el("div.scale", el("span", when(begin).slice(11)), el("span", when(end).slice(11)))),
@@ -66,9 +66,9 @@ export async function node({ name, days = 90 }) {
   const files = new Set(found.map((one) => one.checksum).filter(Boolean)).size;
   const ids = [...new Set(found.map((one) => one.node))];
   const silent = Math.floor((Date.now() / 1000 - found[0].started) / 86400);
-  return [...head, el("p.about", `${ids.join(", ")}: ${found.length} results${files ? `, ${files} version${files > 1 ? "s" : ""} of its file` : ""}; last seen ${when(found[0].started)}. `,
+  return [...head, el("p.about", `${ids.join(", ")}: ${found.length} results${files ? `, ${files} version${files > 1 ? "s" : ""} of its file` : ""}; last seen ${when(found[0].started)} UTC. `,
     silent > 7 ? el("span.gone", `Nothing for ${silent} days: removed, renamed, or not run since.`) : ""),
-    chart(found), table(["Started", "Status", "#Took", "#Rows", "#Failures", "File", "Run", "#Try", "Message"], rows)];
+    chart(found), table(["Started (UTC)", "Status", "#Took", "#Rows", "#Failures", "File", "Run", "#Try", "Message"], rows)];
 }
 
 function chart(found) {
@@ -89,7 +89,7 @@ function chart(found) {
   picture.append(svg("text", { x: left, y: H - 4 }, when(from).slice(0, 16)), svg("text", { x: "100%", y: H - 4, "text-anchor": "end" }, "now"));
   for (const one of found) {
     const dot = svg("circle", { class: `dot ${kind(one.status)}`, r: 3.5, cx: `${0.5 + 99 * ((one.started - from) / (to - from))}%`, cy: y(one.seconds ?? 0) });
-    dot.append(svg("title", {}, `${when(one.started)}: ${one.status}, ${seconds(one.seconds)}`));
+    dot.append(svg("title", {}, `${when(one.started)} UTC: ${one.status}, ${seconds(one.seconds)}`));
     area.append(dot);
   }
   picture.append(area);
@@ -111,7 +111,7 @@ export async function tests({ days = 14 }) {
     link(one.latest.dag_id, "run", { dag_id: one.latest.dag_id, run_id: one.latest.run_id }), one.failing ? el("pre", one.latest.message ?? "") : "",
   ]);
   return [el("h2", `${found.filter((one) => one.failing).length} tests fail now, ${found.length} failed in the last ${days} days`),
-    periods(days, "tests"), table(["Test", "Now", "#Times failed", "#Rows", "Last failed", "Last passed", "Latest run", "Message"], rows)];
+    periods(days, "tests"), table(["Test", "Now", "#Times failed", "#Rows", "Last failed (UTC)", "Last passed (UTC)", "Latest run", "Message"], rows)];
 }
 
 export async function slowest({ days = 30 }) {
