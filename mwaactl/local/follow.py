@@ -48,6 +48,8 @@ class Run:
         words = f"{done}/{len(self.tasks)} tasks"
         words += f", {counts['failed']} failed" if counts["failed"] else ""
         words += f": {', '.join(now)}" if now else ""
+        if self.state == "queued":
+            words = "queued: an earlier run of this DAG goes first"
         return {
             "name": self.dag_id,
             "task": words,

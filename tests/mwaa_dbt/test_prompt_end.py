@@ -23,9 +23,11 @@ from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 
 def target():
     os.closerange(0, 256)
-    while not os.path.exists(gone_on):
+    for _ in range(6000):  # not for ever, should the supervisor be gone
+        if os.path.exists(gone_on):
+            os._exit(0)
         time.sleep(0.01)
-    os._exit(0)
+    os._exit(1)
 
 process = WatchedSubprocess.start(id=uuid.uuid4(), target=target)
 select, sleeps = process.selector.select, []

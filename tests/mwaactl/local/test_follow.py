@@ -68,3 +68,9 @@ def test_one_that_is_gone_is_given_up_sooner(airflow: Callable[[int], Api], monk
     with pytest.raises(Unanswered) as error:
         follow.follow(Api(f"http://127.0.0.1:{free_port()}"), "d", "r")
     assert error.value.refused
+
+
+def test_a_run_behind_another_says_so() -> None:
+    run = follow.Run("d", "r", "queued", [TASK], 0.0)
+    assert "earlier run" in run.step()["task"]
+    assert "1/1 tasks" in follow.Run("d", "r", "running", [TASK], 0.0).step()["task"]
