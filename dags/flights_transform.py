@@ -14,6 +14,8 @@ whichever comes second waits.
 waits for it run again.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import DAG, chain
 from airflow.timetables.assets import AssetOrTimeSchedule
 from airflow.timetables.trigger import CronTriggerTimetable
@@ -22,10 +24,12 @@ from layers import LAYERS
 from mwaa_dbt import DbtProject, alerting_defaults, run_alerts
 
 flights = DbtProject("flights", lock="flights")
+# Unpaused for the first time, it waits for the next morning: Airflow would make up for this one, until half past eight.
+MORNINGS = CronTriggerTimetable("0 6 * * *", timezone="UTC", run_immediately=timedelta(0))
 
 with DAG(
     "flights_transform",
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 6 * * *", timezone="UTC"), assets=[FLIGHTS_LOADED]),
+    schedule=AssetOrTimeSchedule(timetable=MORNINGS, assets=[FLIGHTS_LOADED]),
     catchup=False,
     max_active_runs=1,  # two runs would write the same tables
     params=flights.run_params(freshness=True, window=True),
