@@ -14,7 +14,7 @@ from mwaactl.local.layout import REPOSITORY
 
 @pytest.mark.parametrize("hour", [5, 6, 8, 12])
 def test_flights_transform_waits_for_the_next_morning(monkeypatch: pytest.MonkeyPatch, hour: int) -> None:
-    """A run at once would find no raw tables: `make run`, in the morning, unpauses it before the first day is loaded."""
+    """At once it would find no raw tables: in the morning `make run` unpauses it before the first day is loaded."""
     made = re.search(r"^MORNINGS = (.*)$", (REPOSITORY / "dags" / "flights_transform.py").read_text(), re.MULTILINE)
     assert made
     names = {"CronTriggerTimetable": timetables.CronTriggerTimetable, "timedelta": timedelta}
