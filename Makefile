@@ -38,7 +38,7 @@ messages: setup ## what Slack and the mail server received
 down: setup ## stop the local environment; nothing of it is left running
 	@$(MWAACTL) local down $(ARGS)
 
-test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"; without those of minutes: make test LONG=no
+test: setup ## all tests; some: make test ARGS="tests/mwaactl -k bucket"; without those that take long: make test LONG=no
 	@$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests $(if $(filter no,$(LONG)),--no-long))
 
 bench: setup ## measure what a dbt task costs, 50 minutes; a part: make bench ARGS="--sizes 10,100 --arms noop,ours"

@@ -17,7 +17,7 @@ from mwaactl.local.layout import REPOSITORY
 LOG = REPOSITORY / ".local" / "unit-tests.log"
 _PYTEST = [sys.executable, "-m", "pytest", "--durations=20"]
 #: What the tests of a file share is made once, so they stay together.
-UNIT = ["nice", "-n", "19", *_PYTEST, "-n", "2", "--dist", "loadfile", "-m", "not end_to_end"]
+UNIT = ["nice", "-n", "19", *_PYTEST, "-n", "2", "--dist", "loadfile"]
 
 
 def run(unit: list[str], end_to_end: list[str], log: Path) -> int:
@@ -54,10 +54,10 @@ def _follow(log: Path, process: subprocess.Popen[bytes]) -> None:
 def main() -> int:
     """Run all tests."""
     parser = argparse.ArgumentParser(prog="python -m tests", description=__doc__)
-    parser.add_argument("--no-long", action="store_true", help="without the end-to-end tests that take minutes each")
+    parser.add_argument("--no-long", action="store_true", help="without those that take long")
     without = " and not long" if parser.parse_args().no_long else ""
     print(f"Unit tests run beside the end-to-end tests. Their output comes afterwards; so far: {LOG}", flush=True)
-    return run(UNIT, [*_PYTEST, "-m", f"end_to_end{without}"], LOG)
+    return run([*UNIT, "-m", f"not end_to_end{without}"], [*_PYTEST, "-m", f"end_to_end{without}"], LOG)
 
 
 if __name__ == "__main__":

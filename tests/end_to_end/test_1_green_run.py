@@ -66,6 +66,7 @@ def test_a_task_runs_what_dbt_says_and_shows_its_sql(environment: LocalEnvironme
     assert "\x1b" not in environment.log(green.transform, "marts.routes.run")
 
 
+@pytest.mark.long
 def test_days_in_any_order_and_again_give_the_same_tables(environment: LocalEnvironment, green: Demo) -> None:
     first = raw(environment)
     api = environment.api

@@ -82,6 +82,7 @@ def test_of_two_applies_at_once_one_wins(environment: LocalEnvironment, here: En
     assert looking.status(here).good
 
 
+@pytest.mark.long
 def test_a_release_that_breaks_a_dag_is_taken_back(environment: LocalEnvironment, here: Environment) -> None:
     before = Bucket(here).listed()
     broken = environment.source / "dags" / "broken.py"

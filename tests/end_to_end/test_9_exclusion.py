@@ -97,6 +97,7 @@ def test_one_is_ended_from_outside_while_the_other_waits(probe: Probe, intervene
     assert probe.ended(RIGHT, right).state == "success"
 
 
+@pytest.mark.long
 def test_the_waiting_one_is_ended_from_outside(probe: Probe) -> None:
     left = probe.working(LEFT, 30)
     right, second = probe.waiting(RIGHT), probe.waiting(RIGHT)

@@ -86,7 +86,7 @@ class Zoo:
         task.execute({"params": {**FORM, **form}, "run_id": "r", "ti": ti, "task": task})
 
 
-@pytest.fixture(params=[True, False], ids=["warm", "plain"])
+@pytest.fixture(params=[True, pytest.param(False, marks=pytest.mark.long)], ids=["warm", "plain"])
 def zoo(
     request: pytest.FixtureRequest,
     workspace: Path,

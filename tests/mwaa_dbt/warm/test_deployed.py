@@ -101,6 +101,7 @@ def test_an_environment_variable_is_read_again(zoo: Zoo, caplog: pytest.LogCaptu
     assert "'sour'" in compiled(zoo, "of_env")
 
 
+@pytest.mark.long
 def test_vars_are_parsed_with(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
     read = first(zoo, caplog, "run", "--select", "fct_divided", "--vars", "{number: 3}")
     assert "config vars, config profile, or config target have changed" in read
@@ -116,6 +117,7 @@ def test_another_connection_is_parsed_for(zoo: Zoo, caplog: pytest.LogCaptureFix
     assert '"far_away"."raw_customers"' in compiled(zoo, "stg_customers")
 
 
+@pytest.mark.long
 def test_what_else_the_project_reads_of_the_connection_matters(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
     projects.write(zoo.project, {"models/reading.sql": READING})
     manifest.build("zoo", print, root=zoo.root)
@@ -154,6 +156,7 @@ def test_whatever_is_asked_of_the_target_is_noted(venv: Path, expression: str, a
     assert found == asked or ("*" in asked and "*" in found)
 
 
+@pytest.mark.long
 def test_who_reads_all_of_the_connection_leaves_it_to_dbt(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
     path = zoo.project / "build" / "partial_parse.dev.json"
     told = json.loads(path.read_text())
@@ -161,6 +164,7 @@ def test_who_reads_all_of_the_connection_leaves_it_to_dbt(zoo: Zoo, caplog: pyte
     assert "profile has changed" in first(zoo, caplog, "run", "--select", "int_alone")
 
 
+@pytest.mark.long
 def test_a_note_of_another_parse_counts_for_nothing(zoo: Zoo, caplog: pytest.LogCaptureFixture) -> None:
     path = zoo.project / "build" / "partial_parse.dev.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "invocation_id": "another"}))

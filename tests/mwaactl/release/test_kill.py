@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +56,12 @@ def holds_exactly(place: Place, release: str) -> None:
     assert looking.status(place.environment).good, looking.status(place.environment).lines()
 
 
-@pytest.mark.parametrize("at", range(1, STEPS + 1))
+def steps(of: Iterable[int], ci: Collection[int]) -> Any:
+    """Return the steps to be killed at as parameters: those in `ci` always, the others where there is time."""
+    return pytest.mark.parametrize("at", [pytest.param(at, marks=() if at in ci else pytest.mark.long) for at in of])
+
+
+@steps(range(1, STEPS + 1), ci=(3, 7, 10, STEPS))
 def test_killed_after_any_call_it_can_be_repeated(place: Place, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     first = place.apply().record.release
     change(place)
@@ -73,7 +80,7 @@ def test_killed_after_any_call_it_can_be_repeated(place: Place, monkeypatch: pyt
     assert place.apply().nothing
 
 
-@pytest.mark.parametrize("at", [2, 5, 8, 10])
+@steps([2, 5, 8, 10], ci=(5,))
 def test_killed_it_can_be_given_up(place: Place, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     place.apply()
     before = place.listed()
@@ -95,6 +102,7 @@ def test_there_are_so_many_steps(place: Place) -> None:
 SCRIPT = """
 import json, sys
 from pathlib import Path
+from typing import Any
 from mwaactl.environments import Environment
 from mwaactl.release import dag_imports
 from mwaactl.release.applying import apply
@@ -107,7 +115,7 @@ apply(environment, Path(sys.argv[2]), How(pause=0))
 """
 
 
-@pytest.mark.parametrize("at", [1, 7, 12])
+@steps([1, 7, 12], ci=(7,))
 def test_a_process_that_was_killed_holds_nobody_up(place: Place, at: int) -> None:
     place.apply()
     change(place)
