@@ -13,10 +13,12 @@ import pytest
 
 from mwaactl.local.layout import REPOSITORY
 
+#: As on a terminal, even if these tests run where SIGINT is ignored (a script's `make test &`).
 BOTH = """
-import sys
+import signal, sys
 from pathlib import Path
 from tests.__main__ import run
+signal.signal(signal.SIGINT, signal.default_int_handler)
 *commands, log = sys.argv[1:]
 sys.exit(run([sys.executable, "-c", commands[0]], [sys.executable, "-c", commands[1]], Path(log)))
 """
