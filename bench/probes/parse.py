@@ -90,10 +90,12 @@ def main() -> None:
     """Do the jobs on standard input."""
     jobs = json.load(sys.stdin)
     logging.disable(logging.WARNING)
-    import_all(jobs)
-    gc.collect()
-    for job in jobs:
-        print(forked(job), flush=True)
+    with os.fdopen(os.dup(1), "w") as results:
+        os.dup2(2, 1)  # Airflow logs warnings to standard output
+        import_all(jobs)
+        gc.collect()
+        for job in jobs:
+            print(forked(job), file=results, flush=True)
 
 
 if __name__ == "__main__":
