@@ -1,4 +1,4 @@
-"""`python -m tests [--no-long]`: all tests, in a good half of the time that they take one after the other.
+"""`python -m tests [--no-long]`: all tests, unit tests beside end-to-end tests.
 
 End-to-end tests share one environment, so they come one by one, and mostly wait for Airflow. Meanwhile the unit tests
 get what is left of the processors; their output comes afterwards, what is in it so far is in .local/unit-tests.log.
@@ -23,7 +23,7 @@ UNIT = ["nice", "-n", "19", *_PYTEST, "-n", "2", "--dist", "loadfile"]
 def run(unit: list[str], end_to_end: list[str], log: Path) -> int:
     """Run both commands at once; print what `unit` printed after `end_to_end` has ended. Return the exit status.
 
-    Ctrl-C reaches both, as all of a terminal's processes; they are waited for. Raises KeyboardInterrupt then.
+    Ctrl-C reaches both, as all of a terminal's processes; they are waited for, and the status is a shell's, 130.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
@@ -36,7 +36,7 @@ def run(unit: list[str], end_to_end: list[str], log: Path) -> int:
         print("Interrupted: the tests take down what they started.", file=sys.stderr)
         seen.wait()
         beside.wait()
-        raise
+        return 130
     return seen.returncode or beside.returncode
 
 
