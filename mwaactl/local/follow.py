@@ -49,7 +49,7 @@ class Run:
         words += f", {counts['failed']} failed" if counts["failed"] else ""
         words += f": {', '.join(now)}" if now else ""
         if self.state == "queued":
-            words = "queued: an earlier run of this DAG goes first"
+            words = "queued: waits for the scheduler, or for an earlier run of this DAG"
         return {
             "name": self.dag_id,
             "task": words,
@@ -115,11 +115,9 @@ def _follow(api: Api, dag_id: str, run_id: str, limit: float) -> Run:
     with progress.progress() as display:
         while True:
             run = patience.ask(lambda: read(api, dag_id, run_id))
-            if run is None:
-                time.sleep(INTERVAL)
-                continue
-            display.show([run.step()])
-            if run.state in ENDED:
+            if run is not None:
+                display.show([run.step()])
+            if run is not None and run.state in ENDED:
                 if not run.tasks:
                     raise Problem(
                         f"{dag_id} {run_id} ended without any task: its date lies outside the DAG's dates.",

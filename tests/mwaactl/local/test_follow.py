@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mwaactl.errors import Problem
 from mwaactl.local import follow
 from mwaactl.local.api import Api, Unanswered
 from tests.ports import free_port
@@ -61,6 +62,11 @@ def test_one_that_is_busy_for_too_long_is_given_up(airflow: Callable[[int], Api]
     with pytest.raises(Unanswered, match="does not answer") as error:
         follow.follow(airflow(1000), "d", "r")
     assert not error.value.refused
+
+
+def test_a_run_s_limit_counts_while_airflow_is_silent(airflow: Callable[[int], Api]) -> None:
+    with pytest.raises(Problem, match="has not ended after 0 s"):
+        follow.follow(airflow(1000), "d", "r", limit=0.2)
 
 
 def test_one_that_is_gone_is_given_up_sooner(airflow: Callable[[int], Api], monkeypatch: Any) -> None:
