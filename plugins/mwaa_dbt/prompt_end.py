@@ -2,10 +2,10 @@
 
 Airflow's supervisor sleeps until one of its sockets to the task has news, and then looks whether the process has ended
 (airflow/sdk/execution_time/supervisor.py, `_service_subprocess`: line 1112 of 3.3.1, 773 of 3.2.1, 736 of 3.0.6). Linux
-closes a process' sockets some 50 microseconds before the process counts as ended. A supervisor that looks in between
+closes a process' sockets a moment before the process counts as ended. A supervisor that looks in between
 has no socket left to wake it: it sleeps for `workers.min_heartbeat_interval`, 5 seconds. That long the task's slot
-stays taken, and a failed or skipped task is still shown as running. It happens to one task in five or ten:
-`python -m bench.process_end` counts.
+stays taken, and a failed or skipped task is still shown as running. `python -m bench.process_end` counts how often
+that happens.
 
 plugins/worker_plugin.py installs this in the processes that fork tasks.
 """
